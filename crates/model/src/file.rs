@@ -116,7 +116,8 @@ pub struct FileRecord {
 }
 
 /// What may happen to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FileEvent {
     /// A worker takes it.
     Claim,
@@ -135,7 +136,7 @@ pub enum FileEvent {
 }
 
 /// A transition that must not be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("a file that is {from:?} cannot take the event {event:?}")]
 pub struct Illegal {
     /// The state it was in.

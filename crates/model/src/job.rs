@@ -91,7 +91,7 @@ pub enum JobState {
 }
 
 /// A job as the queue tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
     /// Its number.
     pub id: JobId,

@@ -94,10 +94,10 @@ impl Source {
     ) -> Self {
         Self::Archive {
             api: api.trim_end_matches('/').to_owned(),
-            datasets: canonical_set(datasets, |name| name.to_ascii_uppercase()),
+            datasets: canonical_set(datasets, str::to_ascii_uppercase),
             intervals: merge(intervals),
-            sites: canonical_set(sites, |name| name.to_ascii_lowercase()),
-            devices: canonical_set(devices, |name| name.to_ascii_lowercase()),
+            sites: canonical_set(sites, str::to_ascii_lowercase),
+            devices: canonical_set(devices, str::to_ascii_lowercase),
         }
     }
 }
