@@ -1,0 +1,23 @@
+//! From a query to windows, listings and file records: splits, names, de-duplicates.
+//!
+//! What is persisted is the queue's business; this crate only says what there is to do. A window that
+//! was cut short by a crash is simply listed again.
+
+mod error;
+mod expand;
+mod intake;
+mod listing;
+mod manifest;
+mod naming;
+mod plan;
+mod seen;
+mod sorter;
+
+pub use error::{PlanCost, PlanError};
+pub use intake::{Intake, IntakeError, ListForm, take_in};
+pub use listing::{FileStream, Listed, list_window, slice_files};
+pub use plan::plan_query;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,159 @@
+//! One window's files, from the archive's answer to batches of file records, in bounded memory.
+
+use std::sync::Arc;
+
+use skyhaul_archive::{Archive, ArchiveError, Listing, ListingRequest, TotalBytes};
+use skyhaul_model::{ErrorKind, FileSpec, Interval, NewWindow, WindowTarget};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::PlanError;
+use crate::expand::halves;
+use crate::naming::listed_file;
+use crate::seen::Seen;
+
+/// Files handed over at once.
+const BATCH_FILES: usize = 1_024;
+
+/// What asking for a window led to.
+#[derive(Debug)]
+pub enum Listed {
+    /// Its files, to be read batch by batch.
+    Files(FileStream),
+    /// The archive wants smaller windows: these.
+    Split(Vec<NewWindow>),
+}
+
+/// A window's files, de-duplicated and named.
+#[derive(Debug)]
+pub struct FileStream {
+    /// The archive's own total of the window in bytes, where it told.
+    pub bytes: Option<u64>,
+    batches: mpsc::Receiver<Result<Vec<FileSpec>, PlanError>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Asks the archive for a window. `intervals` are those of the whole query, so that a file which two
+/// neighbouring windows list is planned once.
+///
+/// # Errors
+/// [`PlanError`] when the archive refused or could not be asked, or when the window is no listing.
+pub async fn list_window(
+    archive: &Archive,
+    target: &WindowTarget,
+    intervals: Arc<[Interval]>,
+) -> Result<Listed, PlanError> {
+    let WindowTarget::Listing { dataset, site, device, start, end, .. } = target else {
+        return Err(PlanError::refused(ErrorKind::Http, "a slice of a list is not asked of the archive"));
+    };
+    let request = ListingRequest {
+        dataset: dataset.clone(),
+        start: *start,
+        end: *end,
+        site: site.clone(),
+        device: device.clone(),
+        // The server looks at every file for it: asked only where a window is one site's.
+        include_total_bytes: if site.is_some() { TotalBytes::Include } else { TotalBytes::Omit },
+    };
+    match archive.listing(&request).await {
+        Ok(listing) => Ok(Listed::Files(stream(listing, target.clone(), intervals))),
+        Err(error @ ArchiveError::SpanTooLong { .. }) => match halves(target) {
+            Some(parts) => Ok(Listed::Split(parts.into())),
+            None => Err(PlanError { backoff: skyhaul_model::Backoff::Never, ..PlanError::from(error) }),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The files of a slice of a job's own list: JSON lines that this crate wrote when it took the list in.
+///
+/// # Errors
+/// [`PlanError`] when the slice was damaged meanwhile.
+pub fn slice_files(lines: &[u8]) -> Result<Vec<FileSpec>, PlanError> {
+    let damaged = |error| {
+        let message = format!("the queue's copy of the list is damaged ({error}): submit the list again");
+        PlanError::refused(ErrorKind::Disk, message)
+    };
+    let filled = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    filled.map(|line| serde_json::from_slice(line).map_err(damaged)).collect()
+}
+
+impl FileStream {
+    /// The next files; none at the end of the window.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the spooled answer could not be read back.
+    pub async fn next_batch(&mut self) -> Result<Option<Vec<FileSpec>>, PlanError> {
+        if let Some(batch) = self.batches.recv().await {
+            return batch.map(Some);
+        }
+        let Some(reader) = self.reader.take() else { return Ok(None) };
+        // The sender is gone without a word only if its task broke: an incomplete window must not pass for whole.
+        match reader.await {
+            Ok(()) => Ok(None),
+            Err(_) => Err(PlanError::refused(ErrorKind::Disk, "reading the archive's answer broke off")),
+        }
+    }
+}
+
+fn stream(listing: Listing, target: WindowTarget, intervals: Arc<[Interval]>) -> FileStream {
+    let bytes = listing.total_bytes;
+    let (sender, batches) = mpsc::channel(2);
+    let reader = tokio::task::spawn_blocking(move || send_files(listing, &target, &intervals, &sender));
+    FileStream { bytes, batches, reader: Some(reader) }
+}
+
+/// Ends early when the receiver is gone: the window is then listed again.
+fn send_files(
+    listing: Listing,
+    target: &WindowTarget,
+    intervals: &[Interval],
+    sender: &mpsc::Sender<Result<Vec<FileSpec>, PlanError>>,
+) {
+    let WindowTarget::Listing { dataset, prefix, .. } = target else { return };
+    // The answer's own prefix is newer than the one in the catalogue (archive fact: trees have moved).
+    let prefix = if listing.path_prefix.is_empty() { prefix.clone() } else { listing.path_prefix.clone() };
+    let mut seen = Seen::new(target, intervals);
+    let mut batch = Vec::with_capacity(BATCH_FILES);
+    let urls = match listing.urls.read() {
+        Ok(urls) => urls,
+        Err(error) => {
+            let _receiver_gone = sender.blocking_send(Err(unreadable(&error)));
+            return;
+        }
+    };
+    for url in urls {
+        match url {
+            Ok(url) => batch.extend(seen.admit(listed_file(&url, &prefix, dataset))),
+            Err(error) => {
+                let _receiver_gone = sender.blocking_send(Err(unreadable(&error)));
+                return;
+            }
+        }
+        if batch.len() == BATCH_FILES {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_FILES));
+            if sender.blocking_send(Ok(full)).is_err() {
+                return;
+            }
+        }
+    }
+    let _receiver_gone = sender.blocking_send(Ok(batch));
+}
+
+fn unreadable(error: &std::io::Error) -> PlanError {
+    PlanError::local("cannot read the archive's answer back", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_slice_is_an_error_and_not_fewer_files() {
+        let spec = listed_file("http://h/p/a", "http://h/p", "D");
+        let line = serde_json::to_vec(&spec).unwrap();
+        let two = [line.clone(), line.clone()].join(&b'\n');
+        assert_eq!(slice_files(&two).unwrap(), [spec.clone(), spec]);
+        assert!(slice_files(&two[..two.len() - 3]).unwrap_err().error.message.contains("damaged"));
+    }
+}
