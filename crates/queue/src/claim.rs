@@ -1,0 +1,95 @@
+//! What is said of claimed files.
+
+use jiff::Timestamp;
+use skyhaul_model::{FileError, FileSeq, FileSpec, JobId, Sealed};
+
+/// A file of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileRef {
+    /// The job.
+    pub job: JobId,
+    /// The file's place in it.
+    pub seq: FileSeq,
+}
+
+/// Who holds a claim: one number for each engine that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseOwner(pub u64);
+
+/// Which jobs claims may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimFilter {
+    /// Every job that is to run.
+    All,
+    /// These alone.
+    Jobs(Vec<JobId>),
+}
+
+/// A wish for work.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Which jobs.
+    pub filter: ClaimFilter,
+    /// The most that is wanted.
+    pub limit: usize,
+    /// Who will hold the claims.
+    pub owner: LeaseOwner,
+    /// The time now: what is due later is not given out, claims that have expired by now are.
+    pub now: Timestamp,
+    /// When the claims expire unless renewed.
+    pub until: Timestamp,
+}
+
+/// A claimed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which file.
+    pub file: FileRef,
+    /// What was planned.
+    pub spec: FileSpec,
+    /// Attempts counted so far.
+    pub attempts: u32,
+    /// Attempts that failed since the file last made progress.
+    pub failures: u32,
+    /// The failure before this one, where there was one.
+    pub last_error: Option<FileError>,
+    /// Body bytes received so far.
+    pub received: u64,
+    /// Set when the bytes were sealed before a crash: look whether they are published, do not fetch.
+    pub sealed: Option<Sealed>,
+}
+
+/// What a claimed file has received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which file.
+    pub file: FileRef,
+    /// Body bytes received for it over all attempts; never too many. Less than is known already changes nothing.
+    pub received: u64,
+    /// True when sealed bytes were found to be gone: the file has to be fetched again.
+    pub seal_lost: bool,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug)]
+pub struct FailedAttempt {
+    /// Which file.
+    pub file: FileRef,
+    /// Why.
+    pub error: FileError,
+    /// Failures in a row from now on: 1 when this attempt had brought new durable bytes.
+    pub failures: u32,
+    /// Body bytes received for the file over all attempts.
+    pub received: u64,
+    /// What follows.
+    pub end: AttemptEnd,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// Another, from this time on.
+    RetryAt(Timestamp),
+    /// None.
+    GiveUp,
+}

@@ -1,0 +1,217 @@
+//! One job in memory: its windows, its files, and the record that follows from them.
+
+use jiff::Timestamp;
+use skyhaul_model::{
+    ByteCounts, FileCounts, FileError, FileRecord, FileSeq, FileSpec, FileState, Intent, JobId, JobKey,
+    JobPolicy, JobRecord, NewWindow, Plan, Proof, Query, Sealed, WindowCounts, WindowId, WindowRecord,
+    WindowState,
+};
+
+use crate::{LeaseOwner, QueueError, Result, SecretHeader};
+
+/// A claim's holder and end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
+    pub(super) owner: LeaseOwner,
+    pub(super) until: Timestamp,
+}
+
+/// A window under a claim, and what was staged under it.
+#[derive(Debug)]
+pub(super) struct WindowClaim {
+    pub(super) lease: Lease,
+    pub(super) staged: Vec<FileSpec>,
+}
+
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) record: WindowRecord,
+    pub(super) claim: Option<WindowClaim>,
+}
+
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) spec: FileSpec,
+    pub(super) state: FileState,
+    pub(super) attempts: u32,
+    pub(super) failures: u32,
+    pub(super) error: Option<FileError>,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) sealed: Option<Sealed>,
+    pub(super) received: u64,
+    pub(super) lease: Option<Lease>,
+}
+
+/// Windows and files stand at the places that their ids name.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) key: JobKey,
+    pub(super) name: Option<String>,
+    pub(super) priority: i8,
+    pub(super) created_at: Timestamp,
+    pub(super) finished_at: Option<Timestamp>,
+    pub(super) query: Query,
+    pub(super) policy: JobPolicy,
+    pub(super) intent: Intent,
+    pub(super) hold: Option<FileError>,
+    pub(super) plan: Plan,
+    pub(super) headers: Vec<SecretHeader>,
+    pub(super) input: Vec<u8>,
+    pub(super) windows: Vec<Window>,
+    pub(super) files: Vec<File>,
+    pub(super) window_error: Option<FileError>,
+}
+
+impl Job {
+    /// Adds windows behind those that are there.
+    pub(super) fn add_windows(&mut self, windows: Vec<NewWindow>) {
+        for NewWindow { target } in windows {
+            let id = WindowId(u32::try_from(self.windows.len()).unwrap_or(u32::MAX));
+            let record = WindowRecord {
+                id,
+                target,
+                state: WindowState::Pending,
+                failures: 0,
+                error: None,
+                not_before: None,
+            };
+            self.windows.push(Window { record, claim: None });
+        }
+    }
+
+    /// Adds a file behind those that are there; one that cannot land anywhere has failed already.
+    pub(super) fn add_file(&mut self, spec: FileSpec) {
+        let error = spec.path.as_ref().err().cloned();
+        let state = if error.is_some() { FileState::Failed } else { FileState::Pending };
+        self.files.push(File {
+            spec,
+            state,
+            attempts: 0,
+            failures: 0,
+            error,
+            not_before: None,
+            sealed: None,
+            received: 0,
+            lease: None,
+        });
+    }
+
+    pub(super) fn file(&self, seq: FileSeq) -> Result<&File> {
+        let found = usize::try_from(seq.0).ok().and_then(|index| self.files.get(index));
+        found.ok_or(QueueError::NoSuchFile(self.id, seq))
+    }
+
+    pub(super) fn file_mut(&mut self, seq: FileSeq) -> Result<&mut File> {
+        let id = self.id;
+        let found = usize::try_from(seq.0).ok().and_then(|index| self.files.get_mut(index));
+        found.ok_or(QueueError::NoSuchFile(id, seq))
+    }
+
+    /// The window, if it is under a claim.
+    pub(super) fn claimed_window(&mut self, id: WindowId) -> Result<&mut Window> {
+        let job = self.id;
+        let found = usize::try_from(id.0).ok().and_then(|index| self.windows.get_mut(index));
+        found.filter(|window| window.claim.is_some()).ok_or(QueueError::NotClaimed(job, id))
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub(super) fn is_over(&self) -> bool {
+        self.intent == Intent::Cancelled || self.record().is_settled()
+    }
+
+    /// Keeps the finishing time true after a change made at `now`; a change without a time ends nothing.
+    pub(super) fn note_finish(&mut self, now: Option<Timestamp>) {
+        self.finished_at = if self.is_over() { self.finished_at.or(now) } else { None };
+    }
+
+    pub(super) fn record(&self) -> JobRecord {
+        JobRecord {
+            id: self.id,
+            key: self.key.clone(),
+            name: self.name.clone(),
+            priority: self.priority,
+            created_at: self.created_at,
+            finished_at: self.finished_at,
+            query: self.query.clone(),
+            policy: self.policy.clone(),
+            intent: self.intent,
+            hold: self.hold.clone(),
+            plan: self.plan.clone(),
+            windows: self.window_counts(),
+            files: self.file_counts(),
+            bytes: self.byte_counts(),
+            window_error: self.window_error.clone(),
+        }
+    }
+
+    /// Windows that count: all but those that others have taken the place of.
+    fn counted_windows(&self) -> impl Iterator<Item = &WindowState> {
+        self.windows.iter().map(|window| &window.record.state).filter(|state| **state != WindowState::Split)
+    }
+
+    fn window_counts(&self) -> WindowCounts {
+        let mut counts = WindowCounts::default();
+        for state in self.counted_windows() {
+            counts.total += 1;
+            counts.listed += u64::from(matches!(state, WindowState::Listed { .. }));
+            counts.failed += u64::from(*state == WindowState::Failed);
+        }
+        counts
+    }
+
+    fn file_counts(&self) -> FileCounts {
+        let mut counts = FileCounts::default();
+        for file in &self.files {
+            counts.total += 1;
+            match file.state {
+                FileState::Pending => counts.pending += 1,
+                FileState::Active => counts.active += 1,
+                FileState::Done => counts.done += 1,
+                FileState::Failed => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    fn byte_counts(&self) -> ByteCounts {
+        let mut bytes = ByteCounts { total: self.bytes_total(), ..ByteCounts::default() };
+        for file in &self.files {
+            bytes.received += file.received;
+            if let (FileState::Done, Some(sealed)) = (file.state, &file.sealed) {
+                bytes.done += sealed.size;
+                bytes.adopted += if sealed.proof == Proof::Adopted { sealed.size } else { 0 };
+            }
+        }
+        bytes
+    }
+
+    /// What the windows told, else what the files told; nothing before all windows are listed.
+    fn bytes_total(&self) -> Option<u64> {
+        let told = |state: &WindowState| match state {
+            WindowState::Listed { bytes, .. } => Some(*bytes),
+            _ => None,
+        };
+        let windows: Vec<Option<u64>> = self.counted_windows().map(told).collect::<Option<_>>()?;
+        if self.plan != Plan::Planned {
+            return None;
+        }
+        let by_windows: Option<u64> = windows.into_iter().sum();
+        by_windows.or_else(|| self.files.iter().map(|file| file.spec.size).sum())
+    }
+}
+
+impl File {
+    pub(super) fn record(&self, seq: FileSeq) -> FileRecord {
+        FileRecord {
+            seq,
+            spec: self.spec.clone(),
+            state: self.state,
+            attempts: self.attempts,
+            error: self.error.clone(),
+            not_before: self.not_before,
+            sealed: self.sealed.clone().filter(|_| self.state == FileState::Done),
+            received: self.received,
+        }
+    }
+}

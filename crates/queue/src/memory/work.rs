@@ -1,0 +1,227 @@
+//! Work in the queue in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use skyhaul_model::{FileError, FileEvent, FileSeq, FileState, Illegal, JobId, Sealed};
+
+use super::job::{File, Lease};
+use super::{MemoryQueue, State};
+use crate::{
+    AttemptEnd, Claim, ClaimFilter, ClaimRequest, FailedAttempt, FilePage, FileQuery, FileRef, LeaseOwner,
+    QueueError, Received, Result, WorkQueue,
+};
+
+#[async_trait]
+impl WorkQueue for MemoryQueue {
+    async fn claim_files(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+        self.change(|state| {
+            state.clock = state.clock.max(request.now);
+            expire(state, request.now);
+            let dealt = state.deal(&request);
+            dealt.into_iter().map(|file| claim(state, file, &request)).collect()
+        })
+    }
+
+    async fn renew(&self, owner: LeaseOwner, until: Timestamp) -> Result<()> {
+        self.change(|state| {
+            for job in state.jobs.values_mut() {
+                let files = job.files.iter_mut().filter_map(|file| file.lease.as_mut());
+                let windows = job.windows.iter_mut().filter_map(|window| window.claim.as_mut());
+                let leases = files.chain(windows.map(|claim| &mut claim.lease));
+                leases.filter(|lease| lease.owner == owner).for_each(|lease| lease.until = until);
+            }
+            Ok(())
+        })
+    }
+
+    async fn release(&self, files: Vec<Received>) -> Result<()> {
+        self.change(|state| {
+            state.check(files.iter().map(|entry| (entry.file, FileEvent::Release)))?;
+            for entry in files {
+                let file = state.take(entry.file, FileEvent::Release)?;
+                file.received = file.received.max(entry.received);
+                if entry.seal_lost {
+                    file.sealed = None;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn checkpoint(&self, files: Vec<Received>) -> Result<()> {
+        self.change(|state| {
+            for entry in &files {
+                state.file(entry.file)?;
+            }
+            for entry in files {
+                let file = state.file_mut(entry.file)?;
+                if file.lease.is_some() {
+                    file.received = file.received.max(entry.received);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn seal(&self, files: Vec<(FileRef, Sealed)>) -> Result<()> {
+        self.change(|state| {
+            for (file, _) in &files {
+                // Only what may be completed may be sealed.
+                let next = state.file(*file)?.state.after(FileEvent::Complete);
+                next.map_err(|illegal| QueueError::Conflict(file.job, file.seq, illegal))?;
+            }
+            for (file, sealed) in files {
+                let file = state.file_mut(file)?;
+                file.received = file.received.max(sealed.received);
+                file.sealed = Some(sealed);
+            }
+            Ok(())
+        })
+    }
+
+    async fn complete(&self, files: Vec<FileRef>, now: Timestamp) -> Result<()> {
+        self.change(|state| {
+            for &file in &files {
+                check_complete(file, state.file(file)?)?;
+            }
+            for file in files {
+                if state.file(file)?.state != FileState::Done {
+                    let done = state.take(file, FileEvent::Complete)?;
+                    done.attempts += 1;
+                    done.failures = 0;
+                    done.error = None;
+                    done.not_before = None;
+                }
+                state.job_mut(file.job)?.note_finish(Some(now));
+            }
+            Ok(())
+        })
+    }
+
+    async fn fail(&self, attempts: Vec<FailedAttempt>, now: Timestamp) -> Result<()> {
+        self.change(|state| {
+            state.check(attempts.iter().map(|attempt| (attempt.file, event_of(attempt.end))))?;
+            for attempt in attempts {
+                let file = state.take(attempt.file, event_of(attempt.end))?;
+                file.attempts += 1;
+                file.failures = attempt.failures;
+                file.error = Some(attempt.error);
+                file.received = file.received.max(attempt.received);
+                file.not_before = match attempt.end {
+                    AttemptEnd::RetryAt(at) => Some(at),
+                    AttemptEnd::GiveUp => None,
+                };
+                state.job_mut(attempt.file.job)?.note_finish(Some(now));
+            }
+            Ok(())
+        })
+    }
+
+    async fn invalidate(&self, files: Vec<(FileRef, FileError)>) -> Result<()> {
+        self.change(|state| {
+            state.check(files.iter().map(|(file, _)| (*file, FileEvent::Invalidate)))?;
+            for (file, error) in files {
+                let pending = state.take(file, FileEvent::Invalidate)?;
+                pending.error = Some(error);
+                pending.sealed = None;
+                state.job_mut(file.job)?.note_finish(None);
+            }
+            Ok(())
+        })
+    }
+
+    async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
+        let state = self.lock();
+        let files = state.runnable(filter).flat_map(|job| &job.files);
+        let files = files.filter(|file| file.state == FileState::Pending).map(|file| file.not_before);
+        let windows = state.runnable(filter).flat_map(|job| &job.windows);
+        let windows = windows.filter(|window| window.is_waiting()).map(|window| window.record.not_before);
+        Ok(files.chain(windows).flatten().filter(|&at| at > state.clock).min())
+    }
+
+    async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage> {
+        let state = self.lock();
+        let records = (0..).map(FileSeq).zip(&state.job(id)?.files);
+        let mut rest = records.filter(|(seq, file)| {
+            query.after.is_none_or(|after| *seq > after)
+                && query.state.is_none_or(|wanted| file.state == wanted)
+        });
+        let files: Vec<_> =
+            rest.by_ref().take(query.limit.max(1)).map(|(seq, file)| file.record(seq)).collect();
+        let next = rest.next().and(files.last()).map(|last| last.seq);
+        Ok(FilePage { files, next })
+    }
+}
+
+fn claim(state: &mut State, file: FileRef, request: &ClaimRequest) -> Result<Claim> {
+    let taken = state.take(file, FileEvent::Claim)?;
+    taken.lease = Some(Lease { owner: request.owner, until: request.until });
+    Ok(Claim {
+        file,
+        spec: taken.spec.clone(),
+        attempts: taken.attempts,
+        failures: taken.failures,
+        last_error: taken.error.clone(),
+        received: taken.received,
+        sealed: taken.sealed.clone(),
+    })
+}
+
+/// Claims that nobody renewed are given back as if released.
+fn expire(state: &mut State, now: Timestamp) {
+    for file in state.jobs.values_mut().flat_map(|job| &mut job.files) {
+        if file.lease.take_if(|lease| lease.until <= now).is_some() {
+            file.state = file.state.after(FileEvent::Release).unwrap_or(FileState::Pending);
+        }
+    }
+}
+
+fn event_of(end: AttemptEnd) -> FileEvent {
+    match end {
+        AttemptEnd::RetryAt(_) => FileEvent::Retry,
+        AttemptEnd::GiveUp => FileEvent::Fail,
+    }
+}
+
+/// Done already is fine; what was never sealed cannot be done.
+fn check_complete(at: FileRef, file: &File) -> Result<()> {
+    let illegal = Illegal { from: file.state, event: FileEvent::Complete };
+    match file.state.after(FileEvent::Complete) {
+        _ if file.state == FileState::Done => Ok(()),
+        Ok(_) if file.sealed.is_some() => Ok(()),
+        _ => Err(QueueError::Conflict(at.job, at.seq, illegal)),
+    }
+}
+
+impl State {
+    fn file(&self, at: FileRef) -> Result<&File> {
+        self.job(at.job)?.file(at.seq)
+    }
+
+    fn file_mut(&mut self, at: FileRef) -> Result<&mut File> {
+        self.job_mut(at.job)?.file_mut(at.seq)
+    }
+
+    /// Whether all of these events are legal one after another; a call is done whole or not at all.
+    fn check(&self, events: impl Iterator<Item = (FileRef, FileEvent)>) -> Result<()> {
+        let mut states = BTreeMap::new();
+        for (at, event) in events {
+            let before = states.get(&at).copied().map_or_else(|| self.file(at).map(|file| file.state), Ok)?;
+            let after =
+                before.after(event).map_err(|illegal| QueueError::Conflict(at.job, at.seq, illegal))?;
+            states.insert(at, after);
+        }
+        Ok(())
+    }
+
+    /// Lets the event happen to the file and ends the claim on it.
+    fn take(&mut self, at: FileRef, event: FileEvent) -> Result<&mut File> {
+        let file = self.file_mut(at)?;
+        let next = file.state.after(event);
+        file.state = next.map_err(|illegal| QueueError::Conflict(at.job, at.seq, illegal))?;
+        file.lease = None;
+        Ok(file)
+    }
+}
