@@ -1,0 +1,128 @@
+//! Everything that must survive a crash, or must be seen in order by one: create, write, cut, sync, rename, remove.
+//!
+//! No other file of this crate changes the disk. Each function is one durable operation.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Creates a file anew for writing; what was there is gone.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    File::create(path)
+}
+
+/// Opens a file for writing behind its end.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).open(path)
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)
+}
+
+/// Cuts a file off behind `length` bytes.
+pub(crate) fn cut(path: &Path, length: u64) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_len(length)
+}
+
+/// Waits until the file's bytes and length are on the disk.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    file.sync_data()
+}
+
+/// Waits until the bytes of the file at `path` are on the disk, whoever wrote them.
+pub(crate) fn sync_path(path: &Path) -> io::Result<()> {
+    // Windows flushes through a writable handle only.
+    let file = OpenOptions::new().read(true).write(cfg!(windows)).open(path)?;
+    file.sync_data()
+}
+
+/// Waits until the folder's entries are on the disk.
+#[cfg(unix)]
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Some file systems know no such call for folders; then there is nothing that could be waited for.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Windows offers no way to sync a folder; its journal orders the entries.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature on every platform")]
+pub(crate) fn sync_dir(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Gives a file another name, in the place of what bears it.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Removes a file; whether there was one.
+pub(crate) fn remove(path: &Path) -> io::Result<Removed> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(Removed::Now),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removed::Before),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a removal found something to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// It did.
+    Now,
+    /// There was nothing.
+    Before,
+}
+
+/// Creates one folder; one that is there already is as good.
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a folder and all in it.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a folder if nothing is in it; whether it is gone.
+pub(crate) fn remove_empty_dir(path: &Path) -> bool {
+    match fs::remove_dir(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Replaces a small file as a whole: a reader sees the old one or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8], synced: Synced) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let temporary = Path::new(&name);
+    let file = create(temporary)?;
+    write(&file, bytes)?;
+    if synced == Synced::Yes {
+        sync(&file)?;
+    }
+    drop(file);
+    rename(temporary, path)
+}
+
+/// Whether a file's bytes are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Synced {
+    /// They are on the disk when the call returns.
+    Yes,
+    /// They reach the disk some time; a power cut may lose them.
+    Later,
+}

@@ -1,0 +1,112 @@
+//! The small file beside a part that says what it is a part of.
+//!
+//! Its first line is the CRC-32 of the rest, so that one that a crash tore is not believed; a part
+//! without a believed one is no more than bytes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::durable::{self, Synced};
+use crate::validator::Validators;
+
+/// The format's number; another is not read.
+const VERSION: u32 = 1;
+
+/// No such file is longer; a longer one is not ours.
+const LONGEST_BYTES: u64 = 64 << 10;
+
+/// What a part is a part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    version: u32,
+    /// The URL that was asked.
+    pub(crate) url: String,
+    /// The URL that answered, after redirects.
+    pub(crate) final_url: String,
+    /// That answer's validators.
+    pub(crate) validators: Validators,
+    /// The whole's length in bytes, where it was told.
+    pub(crate) total: Option<u64>,
+    /// The whole's SHA-256 as the server told it.
+    pub(crate) server_sha256: Option<[u8; 32]>,
+    /// The boot of the machine in which the part was written.
+    pub(crate) boot: String,
+    /// Bytes of the part that are known to be on the disk.
+    pub(crate) synced: u64,
+    /// How many attempts to go on the server has answered with the whole file.
+    pub(crate) refusals: u32,
+}
+
+impl Meta {
+    /// Of a part that begins now.
+    pub(crate) fn new(url: &str, final_url: &str, validators: Validators, boot: &str) -> Self {
+        Self {
+            version: VERSION,
+            url: url.to_owned(),
+            final_url: final_url.to_owned(),
+            validators,
+            total: None,
+            server_sha256: None,
+            boot: boot.to_owned(),
+            synced: 0,
+            refusals: 0,
+        }
+    }
+
+    /// Reads one; none when there is none that can be believed.
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_file() && found.len() <= LONGEST_BYTES => Ok(parse(&fs::read(path)?)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it in the place of the one before.
+    ///
+    /// One that vouches for no synced byte is of no use after a power cut, so nobody waits for it.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let synced = if self.synced > 0 { Synced::Yes } else { Synced::Later };
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = format!("{:08x}\n", crc32fast::hash(&json)).into_bytes();
+        bytes.extend(json);
+        durable::replace(path, &bytes, synced)
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Meta> {
+    let (head, json) = bytes.split_at_checked(9)?;
+    let crc = u32::from_str_radix(std::str::from_utf8(head).ok()?.strip_suffix('\n')?, 16).ok()?;
+    if crc != crc32fast::hash(json) {
+        return None;
+    }
+    serde_json::from_slice(json).ok().filter(|meta: &Meta| meta.version == VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_torn_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.meta");
+        assert_eq!(Meta::read(&path).unwrap(), None);
+        let validators = Validators { etag: Some("\"é\"".into()), ..Validators::default() };
+        let meta =
+            Meta { total: Some(7), synced: 3, ..Meta::new("https://a/", "https://b/", validators, "b1") };
+        meta.write(&path).unwrap();
+        assert_eq!(Meta::read(&path).unwrap(), Some(meta));
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            assert_eq!(parse(&whole[..length]), None, "{length}");
+            let mut flipped = whole.clone();
+            flipped[length] ^= 1;
+            assert_eq!(parse(&flipped), None, "{length}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Where files land: folders made one by one below the root, none of them a link (invariant I5).
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use skyhaul_model::{Backoff, ErrorKind, FileError, RelPath};
+
+use crate::durable;
+use crate::trouble::Blow;
+
+/// What lies where a file is to land.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing, or a symbolic link, which is replaced and never followed.
+    Free,
+    /// A file of so many bytes.
+    File(u64),
+}
+
+/// Looks at the place of `path` below `base` without changing anything.
+///
+/// A folder there, or anything but folders on the way, is a failure of kind `path`.
+pub(crate) fn look(base: &Path, path: &RelPath) -> Result<Found, Blow> {
+    let mut here = base.to_path_buf();
+    let mut left = path.components().peekable();
+    while let Some(component) = left.next() {
+        here.push(component);
+        let Some(found) = metadata(&here)? else { return Ok(Found::Free) };
+        if left.peek().is_some() {
+            must_be_folder(&here, &found)?;
+        } else {
+            return landing(&here, &found);
+        }
+    }
+    Ok(Found::Free)
+}
+
+/// Folders that have been made or found in order, so that each is looked at once.
+#[derive(Debug, Default)]
+pub(crate) struct Folders {
+    seen: HashSet<PathBuf>,
+}
+
+impl Folders {
+    /// Makes the folders of `path` below `base`, and says whether it can land in the last.
+    pub(crate) fn prepare(&mut self, base: &Path, path: &RelPath) -> Result<(), Blow> {
+        let mut here = base.to_path_buf();
+        let mut left = path.components().peekable();
+        while let Some(component) = left.next() {
+            here.push(component);
+            if left.peek().is_some() {
+                self.folder(&here)?;
+            }
+        }
+        match metadata(&here)? {
+            Some(found) => landing(&here, &found).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn folder(&mut self, path: &Path) -> Result<(), Blow> {
+        if self.seen.contains(path) {
+            return Ok(());
+        }
+        durable::make_dir(path).map_err(|error| Blow::of_disk("create the folder", path, &error))?;
+        if let Some(found) = metadata(path)? {
+            must_be_folder(path, &found)?;
+        }
+        self.seen.insert(path.to_path_buf());
+        Ok(())
+    }
+}
+
+/// Makes one folder of ours, which must not be a link.
+pub(crate) fn own_folder(path: &Path) -> Result<(), Blow> {
+    Folders::default().folder(path)
+}
+
+/// The folders from that of `path` up to `base`, the deepest first: those whose entries a new file may need.
+pub(crate) fn folders_up(base: &Path, path: &RelPath) -> Vec<PathBuf> {
+    let whole = base.join(path.as_str());
+    whole.ancestors().skip(1).take_while(|folder| folder.starts_with(base)).map(Path::to_path_buf).collect()
+}
+
+fn landing(path: &Path, found: &Metadata) -> Result<Found, Blow> {
+    if found.is_symlink() {
+        return Ok(Found::Free);
+    }
+    if found.is_file() {
+        return Ok(Found::File(found.len()));
+    }
+    let message = format!("{} cannot be written: a folder or device lies there", path.display());
+    Err(Blow::new(ErrorKind::Path, message, Backoff::Never))
+}
+
+fn must_be_folder(path: &Path, found: &Metadata) -> Result<(), Blow> {
+    if found.is_dir() {
+        return Ok(());
+    }
+    let what = if found.is_symlink() { "symbolic link, which is never followed" } else { "file" };
+    let message = format!("{} must be a folder and is a {what}: move it away", path.display());
+    Err(Blow::last(FileError::new(ErrorKind::Path, message)))
+}
+
+fn metadata(path: &Path) -> Result<Option<Metadata>, Blow> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Blow::of_disk("look at", path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn folders_are_made_below_the_base_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folders = Folders::default();
+        folders.prepare(dir.path(), &path("a/b/c.gz")).unwrap();
+        assert!(dir.path().join("a/b").is_dir() && !dir.path().join("a/b/c.gz").exists());
+        assert_eq!(look(dir.path(), &path("a/b/c.gz")).unwrap(), Found::Free);
+        fs::write(dir.path().join("a/b/c.gz"), "four").unwrap();
+        assert_eq!(look(dir.path(), &path("a/b/c.gz")).unwrap(), Found::File(4));
+        assert_eq!(look(dir.path(), &path("x/y/z")).unwrap(), Found::Free);
+        assert!(!dir.path().join("x").exists());
+        let up = folders_up(dir.path(), &path("a/b/c.gz"));
+        assert_eq!(up, [dir.path().join("a/b"), dir.path().join("a"), dir.path().to_path_buf()]);
+    }
+
+    #[test]
+    fn a_file_for_a_folder_and_a_folder_for_a_file_are_path_failures() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "x").unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        for bad in ["file/x", "folder", "file/x/y"] {
+            let looked = look(dir.path(), &path(bad)).unwrap_err();
+            let prepared = Folders::default().prepare(dir.path(), &path(bad)).unwrap_err();
+            for blow in [looked, prepared] {
+                assert_eq!((blow.error.kind, blow.backoff), (ErrorKind::Path, Backoff::Never), "{bad}");
+            }
+        }
+        assert!(dir.path().join("folder").is_dir());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_never_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), dir.path().join("link")).unwrap();
+        symlink(outside.path().join("f"), dir.path().join("file")).unwrap();
+        assert_eq!(look(dir.path(), &path("link/x")).unwrap_err().error.kind, ErrorKind::Path);
+        let blow = Folders::default().prepare(dir.path(), &path("link/x")).unwrap_err();
+        assert_eq!(blow.error.kind, ErrorKind::Path);
+        assert_eq!(look(dir.path(), &path("file")).unwrap(), Found::Free);
+        assert_eq!(look(dir.path(), &path("link")).unwrap(), Found::Free);
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}

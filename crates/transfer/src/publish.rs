@@ -1,0 +1,81 @@
+//! Publishing: whole files get their final names, and the folders that hold those names are synced
+//! (the last steps of invariant I2).
+//!
+//! A crash may leave some files of a batch published and some not; `recover` tells which.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use skyhaul_model::FileError;
+
+use crate::Whole;
+use crate::durable;
+use crate::parts::PartPaths;
+use crate::place::{Folders, folders_up};
+use crate::trouble::{Blow, disk_error};
+
+/// Puts whole files at their final paths and syncs each folder on the way once. Blocking.
+///
+/// To be called only when the seals are durable in the queue (invariant I2). A symbolic link at a final
+/// path is replaced, never followed. One answer for each file, in order.
+#[must_use]
+pub fn publish(batch: &[Whole]) -> Vec<Result<(), FileError>> {
+    let mut folders = Folders::default();
+    let mut results: Vec<_> = batch.iter().map(|whole| put(whole, &mut folders)).collect();
+    let failed =
+        sync_folders(batch.iter().zip(&results).filter(|(_, put)| put.is_ok()).map(|(whole, _)| whole));
+    for (whole, result) in batch.iter().zip(&mut results) {
+        let up = folders_up(whole.root.path(), &whole.path);
+        if let (Ok(()), Some(error)) = (&*result, up.iter().find_map(|folder| failed.get(folder))) {
+            *result = Err(error.clone());
+        }
+    }
+    for whole in batch.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(whole, _)| whole) {
+        whole.part.as_ref().into_iter().for_each(forget_traces);
+    }
+    results
+}
+
+/// Syncs the folders of a file that lies at its final path, up to the root.
+pub(crate) fn sync_place(whole: &Whole) -> Result<(), FileError> {
+    match sync_folders(std::iter::once(whole)).into_values().next() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Removes what was remembered of a part that is published. Left behind, it does no harm.
+pub(crate) fn forget_traces(part: &PartPaths) {
+    for path in [&part.meta, &part.bad] {
+        if let Err(error) = durable::remove(path) {
+            tracing::debug!(path = %path.display(), %error, "cannot remove");
+        }
+    }
+}
+
+fn put(whole: &Whole, folders: &mut Folders) -> Result<(), FileError> {
+    let told = |blow: Blow| blow.error;
+    folders.prepare(whole.root.path(), &whole.path).map_err(told)?;
+    let Some(part) = &whole.part else { return Ok(()) };
+    let place = whole.root.final_path(&whole.path);
+    durable::rename(&part.part, &place).map_err(|error| disk_error("publish", &place, &error))
+}
+
+/// Syncs all folders from those of the files up to their roots, the deepest first; those that refused.
+///
+/// Folders that stood before are synced as well: nobody knows whether they were when they were made.
+fn sync_folders<'a>(files: impl Iterator<Item = &'a Whole>) -> HashMap<PathBuf, FileError> {
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for whole in files {
+        folders.extend(folders_up(whole.root.path(), &whole.path));
+    }
+    let mut failed = HashMap::new();
+    // A folder sorts before what is in it.
+    for folder in folders.into_iter().rev() {
+        if let Err(error) = durable::sync_dir(&folder) {
+            let told = disk_error("sync the folder", &folder, &error);
+            failed.insert(folder, told);
+        }
+    }
+    failed
+}

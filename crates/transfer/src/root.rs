@@ -1,0 +1,254 @@
+//! The output root: who may write below it, and the folder in it that is ours.
+//!
+//! One process holds a tree by an advisory lock on `OUT/.skyhaul/lock`; all jobs of that process that
+//! write to one tree share the hold. A crash leaves the lock file, which then is held by nobody.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use skyhaul_model::{ErrorKind, FileError, JobKey, RelPath};
+
+use crate::durable;
+use crate::trouble::disk_error;
+
+/// The folder in the output root that is ours.
+const OURS: &str = ".skyhaul";
+/// The lock's name in it.
+const LOCK: &str = "lock";
+/// The folder of files that are damaged at their source, in it.
+const CORRUPT: &str = "corrupt";
+/// How often a lock file may vanish under us, as another process closes the tree, before we give up.
+const LOCK_TRIES: u32 = 8;
+
+/// The trees that this process holds, by their real paths.
+static HELD: LazyLock<Mutex<HashMap<PathBuf, Weak<Tree>>>> = LazyLock::new(Mutex::default);
+
+/// An output root that this process may write to.
+#[derive(Debug)]
+pub struct OutputRoot {
+    tree: Arc<Tree>,
+}
+
+#[derive(Debug)]
+struct Tree {
+    path: PathBuf,
+    /// Held as long as it is open.
+    _lock: File,
+}
+
+impl OutputRoot {
+    /// Creates `out` and our folder in it where they are missing, and takes hold of the tree. Blocking.
+    ///
+    /// # Errors
+    /// Kind `disk` when the folder cannot be made or another process holds the tree; kind `path` when our
+    /// folder's name is taken by something that is no folder.
+    pub fn open(out: &Path) -> Result<Self, FileError> {
+        fs::create_dir_all(out).map_err(|error| disk_error("create the output folder", out, &error))?;
+        let path = out.canonicalize().map_err(|error| disk_error("find the output folder", out, &error))?;
+        let mut held = held();
+        if let Some(tree) = held.get(&path).and_then(Weak::upgrade) {
+            return Ok(Self { tree });
+        }
+        let lock = take_lock(&path)?;
+        let tree = Arc::new(Tree { path: path.clone(), _lock: lock });
+        held.insert(path, Arc::downgrade(&tree));
+        Ok(Self { tree })
+    }
+
+    /// The output root's real path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.tree.path
+    }
+
+    /// Where a file lands.
+    #[must_use]
+    pub fn final_path(&self, path: &RelPath) -> PathBuf {
+        self.path().join(path.as_str())
+    }
+
+    /// Bytes that are free for us on the root's file system.
+    ///
+    /// # Errors
+    /// The file system does not answer.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        fs4::available_space(self.path())
+    }
+
+    /// Removes a job's partial files. Blocking.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn drop_partials(&self, key: &JobKey) -> io::Result<()> {
+        durable::remove_tree(&self.partials(key))
+    }
+
+    /// Lets the tree go; the last of this process to do so removes our folder if nothing needs it. Blocking.
+    pub fn close(self) {
+        let mut held = held();
+        if Arc::strong_count(&self.tree) == 1 {
+            tidy(&self.ours());
+            held.remove(self.path());
+        }
+        // The hold must be gone before another thread may look: `self` goes before the guard.
+        drop(self);
+    }
+
+    /// The folder of a job's partial files.
+    pub(crate) fn partials(&self, key: &JobKey) -> PathBuf {
+        self.ours().join(key.short())
+    }
+
+    /// The folder of files that are damaged at their source.
+    pub(crate) fn corrupt(&self) -> PathBuf {
+        self.ours().join(CORRUPT)
+    }
+
+    fn ours(&self) -> PathBuf {
+        self.path().join(OURS)
+    }
+}
+
+fn held() -> MutexGuard<'static, HashMap<PathBuf, Weak<Tree>>> {
+    // The map is whole between any two calls, whoever panicked.
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take_lock(root: &Path) -> Result<File, FileError> {
+    let ours = root.join(OURS);
+    let lock = ours.join(LOCK);
+    for _ in 0..LOCK_TRIES {
+        make_ours(&ours)?;
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(|error| disk_error("open", &lock, &error))?,
+        };
+        match file.try_lock() {
+            Ok(()) if is_at(&file, &lock) => return Ok(file),
+            // Its last holder removed it while we took it.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy(root)),
+            Err(TryLockError::Error(error)) => return Err(disk_error("lock", &lock, &error)),
+        }
+    }
+    Err(busy(root))
+}
+
+fn make_ours(ours: &Path) -> Result<(), FileError> {
+    durable::make_dir(ours).map_err(|error| disk_error("create", ours, &error))?;
+    let found = fs::symlink_metadata(ours).map_err(|error| disk_error("read", ours, &error))?;
+    if found.is_dir() {
+        return Ok(());
+    }
+    let message = format!("{} must be a folder of its own: move away what is there", ours.display());
+    Err(FileError::new(ErrorKind::Path, message))
+}
+
+fn busy(root: &Path) -> FileError {
+    let message = format!(
+        "{} is being written by another skyhaul: wait for it, or give this job another --out",
+        root.display()
+    );
+    FileError::new(ErrorKind::Disk, message)
+}
+
+/// Whether the open file is the one that bears the name now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Windows does not remove the name of a file that is open.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Removes what is empty in our folder, and the folder when the lock alone is left.
+fn tidy(ours: &Path) {
+    let Ok(entries) = fs::read_dir(ours) else { return };
+    let mut needed = false;
+    for entry in entries {
+        needed |= match entry {
+            Ok(entry) if entry.file_name() == LOCK => false,
+            Ok(entry) => !durable::remove_empty_dir(&entry.path()),
+            Err(_) => true,
+        };
+    }
+    if !needed && durable::remove(&ours.join(LOCK)).is_ok() {
+        durable::remove_empty_dir(ours);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{Query, Source};
+
+    use super::*;
+
+    fn key(out: &str) -> JobKey {
+        let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
+        Query { source, base: None, out: out.to_owned() }.key()
+    }
+
+    #[test]
+    fn a_tree_is_shared_within_a_process_and_closed_with_the_last_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("a/b");
+        let first = OutputRoot::open(&out).unwrap();
+        let second = OutputRoot::open(&out.join("../b")).unwrap();
+        assert_eq!(first.path(), second.path());
+        first.close();
+        assert!(out.join(".skyhaul/lock").exists());
+        second.close();
+        assert!(out.is_dir() && !out.join(".skyhaul").exists());
+    }
+
+    #[test]
+    fn a_held_lock_refuses_others_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(OURS)).unwrap();
+        let other = File::create(dir.path().join(".skyhaul/lock")).unwrap();
+        other.lock().unwrap();
+        let error = OutputRoot::open(dir.path()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Disk);
+        assert!(error.message.contains("is being written by another skyhaul"), "{}", error.message);
+        drop(other);
+        OutputRoot::open(dir.path()).unwrap().close();
+    }
+
+    #[test]
+    fn close_keeps_what_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key("x");
+        let root = OutputRoot::open(dir.path()).unwrap();
+        let partials = root.partials(&key);
+        fs::create_dir(&partials).unwrap();
+        fs::write(partials.join("x.part"), "x").unwrap();
+        root.close();
+        assert!(partials.join("x.part").exists());
+        let root = OutputRoot::open(dir.path()).unwrap();
+        root.drop_partials(&key).unwrap();
+        root.drop_partials(&key).unwrap();
+        root.close();
+        assert!(!dir.path().join(OURS).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_our_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), dir.path().join(OURS)).unwrap();
+        assert_eq!(OutputRoot::open(dir.path()).unwrap_err().kind, ErrorKind::Path);
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+}

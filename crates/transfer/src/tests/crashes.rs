@@ -1,0 +1,177 @@
+//! What a crash leaves, and what is believed of it (invariants I2 and I3).
+
+use std::fs;
+
+use skyhaul_model::{Proof, Sealed, Verified};
+
+use super::site::Fault;
+use super::{Bench, noise, sha256};
+use crate::meta::Meta;
+use crate::{Recovery, publish, recover};
+
+const LENGTH: usize = 200_000;
+const CUT: usize = 120_000;
+
+/// A bench whose first attempt broke off.
+async fn broken() -> (Bench, Vec<u8>) {
+    let bytes = noise(LENGTH);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(CUT));
+    bench.failure().await;
+    (bench, bytes)
+}
+
+fn amend(bench: &Bench, change: impl FnOnce(&mut Meta)) {
+    let path = bench.parts().meta;
+    let mut meta = Meta::read(&path).unwrap().unwrap();
+    change(&mut meta);
+    meta.write(&path).unwrap();
+}
+
+/// The second request of the bench after its publishing.
+async fn resumed_at(mut bench: Bench, bytes: &[u8]) -> String {
+    bench.publishes(bytes).await;
+    bench.site.log().pop().unwrap()
+}
+
+#[tokio::test]
+async fn rules_64_65_how_much_of_a_part_is_believed() {
+    struct Row {
+        what: &'static str,
+        boot: &'static str,
+        synced: u64,
+        part: Option<usize>,
+        resumed: &'static str,
+    }
+    let row = |what, boot, synced, part, resumed| Row { what, boot, synced, part, resumed };
+    let table = [
+        row("the same boot: all of it", "boot-1", 0, Some(CUT), "GET bytes=120000-"),
+        row("the same boot: shorter than the cursor", "boot-1", 110_000, Some(90_000), "GET bytes=90000-"),
+        row("another boot: nothing was synced", "boot-0", 0, Some(CUT), "GET"),
+        row("another boot: up to the cursor", "boot-0", 100_000, Some(CUT), "GET bytes=100000-"),
+        row("another boot: shorter than the cursor", "boot-0", 100_000, Some(90_000), "GET bytes=90000-"),
+        row("another boot: the part is empty", "boot-0", 100_000, Some(0), "GET"),
+        row("the part is gone", "boot-1", 100_000, None, "GET"),
+        row("the part is longer than the file", "boot-1", 0, Some(LENGTH + 1), "GET"),
+    ];
+    for Row { what, boot, synced, part, resumed } in table {
+        let (bench, bytes) = broken().await;
+        amend(&bench, |meta| {
+            meta.boot = boot.to_owned();
+            meta.synced = synced;
+        });
+        let path = bench.parts().part;
+        let mut junk = bytes.clone();
+        // What lies behind the cursor after a power cut may be anything.
+        junk[synced as usize..].fill(if boot == "boot-1" { bytes[0] } else { 0 });
+        let source = if boot == "boot-1" { [bytes.clone(), vec![0]].concat() } else { junk };
+        match part {
+            Some(length) => fs::write(&path, &source[..length]).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        assert_eq!(resumed_at(bench, &bytes).await, resumed, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn rule_1_a_part_without_a_believed_record_is_not_believed() {
+    let (bench, bytes) = broken().await;
+    fs::remove_file(bench.parts().meta).unwrap();
+    assert_eq!(resumed_at(bench, &bytes).await, "GET");
+    let (bench, bytes) = broken().await;
+    let meta = fs::read(bench.parts().meta).unwrap();
+    fs::write(bench.parts().meta, &meta[..meta.len() - 1]).unwrap();
+    assert_eq!(resumed_at(bench, &bytes).await, "GET");
+    let (bench, bytes) = broken().await;
+    amend(&bench, |meta| meta.url = "https://a.example/another".into());
+    assert_eq!(resumed_at(bench, &bytes).await, "GET");
+    let (mut bench, bytes) = broken().await;
+    bench.assignment.size = Some(LENGTH as u64);
+    amend(&bench, |meta| meta.total = Some(LENGTH as u64 + 1));
+    assert_eq!(resumed_at(bench, &bytes).await, "GET");
+}
+
+#[tokio::test]
+async fn a_crash_in_the_midst_of_a_long_body_loses_no_recorded_byte() {
+    // A process that dies runs no code: dropping the attempt stands for it.
+    let bytes = noise((8 << 20) + 500_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Hang(bytes.len() - 1));
+    let (meter, stop) = (crate::Meter::default(), tokio_util::sync::CancellationToken::new());
+    {
+        let attempt = crate::transfer(&bench.site, &bench.assignment, &meter, &stop);
+        let recorded = async {
+            while Meta::read(&bench.parts().meta).unwrap().is_none_or(|meta| meta.synced == 0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = attempt => panic!("it hangs"),
+            () = recorded => {}
+        }
+    }
+    let synced = Meta::read(&bench.parts().meta).unwrap().unwrap().synced;
+    assert!(synced >= 8 << 20);
+    bench.assignment.boot = "boot-2".into();
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log()[1], format!("GET bytes={synced}-"));
+}
+
+#[tokio::test]
+async fn a_new_part_left_beside_is_dropped() {
+    let (bench, bytes) = broken().await;
+    fs::write(bench.parts().aside, "left over").unwrap();
+    let aside = bench.parts().aside;
+    assert_eq!(resumed_at(bench, &bytes).await, "GET bytes=120000-");
+    assert!(!aside.exists());
+}
+
+#[tokio::test]
+async fn a_crash_between_seal_and_done_is_recovered_from() {
+    let bytes = noise(1_000);
+    // Behind the seal: the part is there.
+    let mut bench = Bench::new("a.h5", &bytes);
+    let sealed = bench.whole().await.sealed;
+    let Recovery::Part(whole) = recover(&bench.assignment, &sealed) else { panic!("no part") };
+    assert_eq!(whole.sealed, sealed);
+    publish(&[whole]).remove(0).unwrap();
+    // Behind the rename: the file is there.
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Published));
+    assert_eq!(fs::read(bench.place()).unwrap(), bytes);
+    // Neither: another file of the same size, and none.
+    fs::write(bench.place(), noise(1_001)[1..].as_ref()).unwrap();
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Gone));
+    fs::remove_file(bench.place()).unwrap();
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Gone));
+    fs::create_dir(bench.place()).unwrap();
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Gone));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_sealed_bytes_is_not_the_file() {
+    let bench = Bench::new("a.h5", b"");
+    let elsewhere = bench.dir.path().join("elsewhere");
+    fs::write(&elsewhere, "bytes").unwrap();
+    fs::create_dir_all(bench.place().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, bench.place()).unwrap();
+    let (verified, proof) = (Verified::Length, Proof::Fetched);
+    let sealed = Sealed { size: 5, sha256: sha256(b"bytes"), verified, proof, received: 5 };
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Gone));
+}
+
+#[tokio::test]
+async fn a_batch_is_published_file_by_file() {
+    let bytes = noise(1_000);
+    let mut benches: Vec<_> = (0..3).map(|n| Bench::new(&format!("{n}.h5"), &bytes)).collect();
+    let mut batch = Vec::new();
+    for bench in &mut benches {
+        batch.push(bench.whole().await);
+    }
+    fs::create_dir_all(benches[1].place().join("in the way")).unwrap();
+    let results = publish(&batch);
+    let kinds: Vec<_> = results.into_iter().map(|result| result.map_err(|error| error.kind)).collect();
+    assert_eq!(kinds, [Ok(()), Err(skyhaul_model::ErrorKind::Path), Ok(())]);
+    assert_eq!(fs::read(benches[2].place()).unwrap(), bytes);
+    assert_eq!(benches[1].part_length(), Some(1_000));
+}

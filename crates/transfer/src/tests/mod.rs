@@ -1,0 +1,145 @@
+//! Whole attempts against a scripted site, each on a disk of its own.
+
+mod crashes;
+mod existing;
+mod places;
+mod random;
+mod receiving;
+mod resuming;
+mod rules;
+mod settling;
+mod site;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::parts::PartPaths;
+use crate::{Assignment, End, Failure, Meter, OutputRoot, Whole, publish, transfer};
+use site::Site;
+
+/// An output folder and one file to be brought there.
+struct Bench {
+    dir: TempDir,
+    site: Site,
+    assignment: Assignment,
+}
+
+impl Bench {
+    /// A site that serves `bytes`, with a strong tag, at a path that ends in `name`.
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Arc::new(OutputRoot::open(dir.path()).unwrap());
+        let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
+        let key = Query { source, out: "x".into() }.key();
+        let assignment = Assignment {
+            url: format!("https://a.example/d/{name}"),
+            path: RelPath::parse(&format!("D/2020/{name}")).unwrap(),
+            key,
+            root,
+            size: None,
+            sha256: None,
+            verify: VerifyLevel::Auto,
+            on_existing: OnExisting::Verify,
+            accept_corrupt: false,
+            stall: Duration::from_secs(60),
+            secret_headers: http::HeaderMap::new(),
+            received: 0,
+            boot: "boot-1".into(),
+            last_error: None,
+        };
+        Self { dir, site: Site::new(bytes), assignment }
+    }
+
+    /// One attempt. What it received is carried over to the next, as the queue does.
+    async fn attempt(&mut self) -> End {
+        let (meter, stop) = (Meter::default(), CancellationToken::new());
+        let end = transfer(&self.site, &self.assignment, &meter, &stop).await;
+        self.assignment.received = match &end {
+            End::Whole(whole) => whole.sealed.received,
+            End::Failed(failure) => failure.received,
+            End::Stopped { received } => *received,
+        };
+        end
+    }
+
+    async fn whole(&mut self) -> Whole {
+        match self.attempt().await {
+            End::Whole(whole) => whole,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn failure(&mut self) -> Failure {
+        match self.attempt().await {
+            End::Failed(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An attempt that must succeed and publish these bytes.
+    async fn publishes(&mut self, expected: &[u8]) -> Whole {
+        let whole = self.whole().await;
+        assert_eq!(whole.sealed.size, expected.len() as u64);
+        assert_eq!(whole.sealed.sha256, sha256(expected));
+        publish(std::slice::from_ref(&whole)).remove(0).unwrap();
+        assert!(fs::read(self.place()).unwrap() == expected, "the bytes differ");
+        whole
+    }
+
+    fn place(&self) -> PathBuf {
+        self.dir.path().join(self.assignment.path.as_str())
+    }
+
+    /// Lays a file at the final path.
+    fn lay(&self, bytes: &[u8]) {
+        fs::create_dir_all(self.place().parent().unwrap()).unwrap();
+        fs::write(self.place(), bytes).unwrap();
+    }
+
+    fn parts(&self) -> PartPaths {
+        PartPaths::of(&self.assignment)
+    }
+
+    fn part_length(&self) -> Option<u64> {
+        fs::metadata(self.parts().part).ok().map(|found| found.len())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Bytes that do not repeat, so that a byte in a wrong place shows.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 11) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,242 @@
+//! Attempts that go on where earlier ones broke off, and never mix two versions (invariant I4).
+
+use skyhaul_model::ErrorKind;
+
+use super::site::Fault;
+use super::{Bench, gz, noise, sha256};
+
+#[tokio::test]
+async fn a_cut_at_every_interesting_byte_is_gone_on_from() {
+    let bytes = noise(3 << 20);
+    let length = bytes.len();
+    let batch = 256 << 10;
+    for at in [1, 511, 512, 513, batch - 1, batch, batch + 1, 1 << 20, (1 << 20) + 1, length - 1] {
+        let mut bench = Bench::new("a.h5", &bytes);
+        bench.site.then(Fault::Cut(at));
+        let failure = bench.failure().await;
+        assert_eq!((failure.error.kind, failure.progressed), (ErrorKind::Connection, true), "{at}");
+        assert_eq!(bench.part_length(), Some(at as u64));
+        let whole = bench.publishes(&bytes).await;
+        assert_eq!(whole.sealed.received, length as u64, "no byte came twice");
+        assert_eq!(bench.site.log(), ["GET".to_owned(), format!("GET bytes={at}-")]);
+    }
+}
+
+#[tokio::test]
+async fn a_break_behind_the_last_byte_is_none() {
+    let bytes = noise(70_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(bytes.len()));
+    bench.publishes(&bytes).await;
+}
+
+#[tokio::test]
+async fn a_checked_format_is_checked_over_the_join() {
+    let bytes = gz(&noise(90_000));
+    let mut bench = Bench::new("a.gz", &bytes);
+    bench.site.then(Fault::Cut(40_000)).then(Fault::Cut(20_000));
+    bench.failure().await;
+    bench.failure().await;
+    assert_eq!(bench.part_length(), Some(60_000));
+    bench.publishes(&bytes).await;
+}
+
+#[tokio::test]
+async fn rule_5_without_a_validator_it_starts_over() {
+    let bytes = noise(50_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.without_validators();
+    bench.site.then(Fault::Cut(30_000));
+    let failure = bench.failure().await;
+    assert!(!failure.progressed, "what cannot be gone on from is no progress");
+    assert_eq!(bench.part_length(), None);
+    let whole = bench.publishes(&bytes).await;
+    assert_eq!(whole.sealed.received, 80_000);
+    assert_eq!(bench.site.log(), ["GET", "GET"]);
+}
+
+#[tokio::test]
+async fn rule_5_a_digest_stands_in_for_a_validator() {
+    let bytes = noise(50_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.assignment.sha256 = Some(sha256(&bytes));
+    bench.site.without_validators();
+    bench.site.then(Fault::Cut(30_000));
+    assert!(bench.failure().await.progressed);
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["GET", "GET bytes=30000-"]);
+    assert!(!bench.site.asked.lock().unwrap()[1].headers.contains_key("if-range"));
+}
+
+#[tokio::test]
+async fn rule_35_a_server_that_knows_no_ranges_is_not_asked_for_one() {
+    let bytes = noise(50_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.extra.lock().unwrap().push(("accept-ranges", "none"));
+    bench.site.then(Fault::Cut(30_000));
+    assert!(!bench.failure().await.progressed);
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["GET", "GET"]);
+}
+
+#[tokio::test]
+async fn rule_32_another_version_is_never_mixed_with_the_first() {
+    let (first, second) = (gz(&noise(80_000)), gz(&noise(81_000)[1_000..]));
+    for at in [1, 40_000, 79_000] {
+        let mut bench = Bench::new("a.gz", &first);
+        bench.site.then(Fault::Cut(at));
+        bench.failure().await;
+        bench.site.change(&second, "\"v2\"");
+        bench.publishes(&second).await;
+        assert_eq!(bench.site.log()[1], format!("GET bytes={at}-"));
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_server_that_overlooks_if_range_is_found_out() {
+    let (first, second) = (noise(80_000), noise(80_001)[1..].to_vec());
+    let mut bench = Bench::new("a.h5", &first);
+    bench.site.then(Fault::Cut(40_000));
+    bench.failure().await;
+    bench.site.change(&second, "\"v2\"");
+    let part = second[40_000..].to_vec().leak();
+    let headers =
+        vec![("content-range", "bytes 40000-79999/80000".to_owned()), ("etag", "\"v2\"".to_owned())];
+    bench.site.then(Fault::Says(206, headers, part));
+    bench.publishes(&second).await;
+    assert_eq!(bench.site.log(), ["GET", "GET bytes=40000-", "GET"]);
+}
+
+#[tokio::test]
+async fn rule_32_the_old_part_stays_until_the_new_one_is_longer() {
+    let bytes = noise(100_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(60_000));
+    bench.failure().await;
+    // The Range is overlooked, and the whole file breaks off before it has caught up.
+    let headers = vec![("content-length", "100000".to_owned()), ("etag", "\"v1\"".to_owned())];
+    bench.site.then(Fault::Says(200, headers, bytes[..50_000].to_vec().leak()));
+    let failure = bench.failure().await;
+    assert!(!failure.progressed);
+    assert_eq!((failure.error.kind, bench.part_length()), (ErrorKind::Truncated, Some(60_000)));
+    let whole = bench.publishes(&bytes).await;
+    assert_eq!(whole.sealed.received, 60_000 + 50_000 + 40_000);
+    assert_eq!(bench.site.log()[2], "GET bytes=60000-");
+    let condition = bench.site.asked.lock().unwrap()[2].headers.get("if-match").cloned();
+    assert_eq!(condition.unwrap(), "\"v1\"", "rule 7: If-Range is not tried a second time");
+}
+
+#[tokio::test]
+async fn rule_34_a_new_part_wins_in_the_end() {
+    let (first, second) = (noise(100_000), noise(100_001)[1..].to_vec());
+    let mut bench = Bench::new("a.h5", &first);
+    bench.site.then(Fault::Cut(90_000));
+    bench.failure().await;
+    bench.site.change(&second, "\"v2\"");
+    bench.site.then(Fault::Cut(50_000)).then(Fault::Says(412, vec![], b"")).then(Fault::Cut(50_000));
+    assert!(!bench.failure().await.progressed);
+    assert_eq!(bench.part_length(), Some(90_000));
+    assert!(!bench.failure().await.progressed, "fewer bytes than before are no progress");
+    assert_eq!(bench.part_length(), Some(50_000));
+    bench.publishes(&second).await;
+    let log = ["GET", "GET bytes=90000-", "GET bytes=90000-", "GET", "GET bytes=50000-"];
+    assert_eq!(bench.site.log(), log);
+}
+
+#[tokio::test]
+async fn rule_32_a_new_part_that_is_longer_takes_the_old_ones_place() {
+    let (first, second) = (noise(100_000), noise(100_001)[1..].to_vec());
+    let mut bench = Bench::new("a.h5", &first);
+    bench.site.then(Fault::Cut(30_000));
+    bench.failure().await;
+    bench.site.change(&second, "\"v2\"");
+    bench.site.then(Fault::Cut(50_000));
+    assert!(bench.failure().await.progressed);
+    assert_eq!(bench.part_length(), Some(50_000));
+    bench.publishes(&second).await;
+    assert_eq!(bench.site.log()[2], "GET bytes=50000-");
+}
+
+#[tokio::test]
+async fn rules_18_to_26_a_part_that_cannot_be_used_is_replaced_by_the_whole() {
+    let bytes = noise(100_000);
+    let says = |range: &str| vec![("content-range", range.to_owned()), ("etag", "\"v1\"".to_owned())];
+    let table = [
+        Fault::Says(206, says("bytes 0-99999/100000"), b"x"),
+        Fault::Says(206, says("bytes 60000-99999/99999"), b"x"),
+        Fault::Says(206, vec![], b"x"),
+        Fault::Says(206, vec![("content-type", "multipart/byteranges".into())], b"x"),
+        Fault::Says(416, vec![], b""),
+        Fault::Says(416, says("bytes */50"), b""),
+        Fault::WholeAnyway,
+    ];
+    for fault in table {
+        let mut bench = Bench::new("a.h5", &bytes);
+        bench.site.then(Fault::Cut(60_000)).then(fault);
+        bench.failure().await;
+        bench.publishes(&bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_server_that_gives_small_parts_is_asked_for_the_next() {
+    let bytes = noise(100_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(40_000)).then(Fault::Short(25_000)).then(Fault::Short(25_000));
+    bench.failure().await;
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["GET", "GET bytes=40000-", "GET bytes=65000-", "GET bytes=90000-"]);
+}
+
+#[tokio::test]
+async fn one_attempt_makes_a_bounded_number_of_requests() {
+    let bytes = noise(100_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(40_000));
+    for _ in 0..100 {
+        bench.site.then(Fault::Short(1));
+    }
+    bench.failure().await;
+    let failure = bench.failure().await;
+    assert_eq!((failure.error.kind, failure.progressed), (ErrorKind::Truncated, true));
+    assert_eq!(bench.site.log().len(), 1 + 16);
+}
+
+#[tokio::test]
+async fn rule_40_a_part_that_is_whole_is_settled_without_the_network() {
+    let bytes = gz(&noise(30_000));
+    let mut bench = Bench::new("a.gz", &bytes);
+    bench.site.then(Fault::Cut(20_000));
+    bench.failure().await;
+    std::fs::write(bench.parts().part, &bytes).unwrap();
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["GET"]);
+}
+
+#[tokio::test]
+async fn rule_37_the_end_of_a_file_of_unknown_length_is_found() {
+    let bytes = noise(30_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(10_000));
+    bench.failure().await;
+    let mut meta = crate::meta::Meta::read(&bench.parts().meta).unwrap().unwrap();
+    meta.total = None;
+    meta.write(&bench.parts().meta).unwrap();
+    std::fs::write(bench.parts().part, &bytes).unwrap();
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["GET", "GET bytes=30000-"]);
+}
+
+#[tokio::test]
+async fn rule_44_a_refusal_keeps_the_part_and_writes_no_byte_of_it() {
+    let bytes = noise(100_000);
+    let mut bench = Bench::new("a.h5", &bytes);
+    bench.site.then(Fault::Cut(40_000));
+    bench.failure().await;
+    for status in [403, 404, 500] {
+        bench.site.then(Fault::Says(status, vec![], b"a body that is no part of the file"));
+        assert!(!bench.failure().await.progressed);
+        assert_eq!(bench.part_length(), Some(40_000));
+    }
+    bench.publishes(&bytes).await;
+}

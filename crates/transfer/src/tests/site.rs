@@ -1,0 +1,186 @@
+//! A site of one file, whose answers go wrong as scripted.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use skyhaul_http::{Body, BodySource, Fetch, FetchError, Request, Response};
+
+/// How one answer goes wrong.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// The body breaks off after so many bytes.
+    Cut(usize),
+    /// The body ends cleanly after so many bytes, whatever its head promised.
+    End(usize),
+    /// The body says nothing more after so many bytes.
+    Hang(usize),
+    /// So many bytes come beyond what was promised.
+    Surplus(usize),
+    /// No connection; whether the host had answered before.
+    Away(bool),
+    /// The Range is overlooked.
+    WholeAnyway,
+    /// A 206 brings so many bytes at most.
+    Short(u64),
+    /// This status and these headers, with a body.
+    Says(u16, Vec<(&'static str, String)>, &'static [u8]),
+    /// The usual answer, with a header changed or, where there is no value, removed.
+    With(&'static str, Option<&'static str>),
+}
+
+pub(super) struct Site {
+    pub(super) bytes: Mutex<Vec<u8>>,
+    pub(super) etag: Mutex<Option<String>>,
+    /// How many bytes come at a time.
+    pub(super) piece: Mutex<usize>,
+    /// Headers that every answer has besides.
+    pub(super) extra: Mutex<Vec<(&'static str, &'static str)>>,
+    pub(super) script: Mutex<VecDeque<Option<Fault>>>,
+    pub(super) asked: Mutex<Vec<Request>>,
+}
+
+impl Site {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self {
+            bytes: Mutex::new(bytes.to_vec()),
+            etag: Mutex::new(Some("\"v1\"".into())),
+            piece: Mutex::new(16 << 10),
+            extra: Mutex::default(),
+            script: Mutex::default(),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// Lets the next answer, after those that were scripted before, go wrong.
+    pub(super) fn then(&self, fault: Fault) -> &Self {
+        self.script.lock().unwrap().push_back(Some(fault));
+        self
+    }
+
+    /// Another version of the file.
+    pub(super) fn change(&self, bytes: &[u8], etag: &str) {
+        *self.bytes.lock().unwrap() = bytes.to_vec();
+        *self.etag.lock().unwrap() = Some(etag.to_owned());
+    }
+
+    pub(super) fn without_validators(&self) {
+        *self.etag.lock().unwrap() = None;
+    }
+
+    /// The methods and ranges that were asked for so far.
+    pub(super) fn log(&self) -> Vec<String> {
+        let shown = |request: &Request| {
+            let range = request.headers.get("range").map(|range| format!(" {}", range.to_str().unwrap()));
+            format!("{}{}", request.method, range.unwrap_or_default())
+        };
+        self.asked.lock().unwrap().iter().map(shown).collect()
+    }
+
+    fn answer(&self, request: &Request, fault: &Option<Fault>) -> (u16, HeaderMap, Vec<u8>) {
+        if let Some(Fault::Says(status, pairs, body)) = fault {
+            let pairs = pairs.iter().map(|(name, value)| header(name, value));
+            return (*status, pairs.collect(), body.to_vec());
+        }
+        let all = self.bytes.lock().unwrap().clone();
+        let etag = self.etag.lock().unwrap().clone();
+        let mut headers: HeaderMap = etag.iter().map(|etag| header("etag", etag)).collect();
+        let from = self.wanted(request, etag.as_deref(), fault);
+        let (status, body) = match from {
+            Some(from) if from >= all.len() => {
+                headers.extend([header("content-range", &format!("bytes */{}", all.len()))]);
+                (416, Vec::new())
+            }
+            Some(from) => {
+                let most = if let Some(Fault::Short(most)) = fault { *most as usize } else { usize::MAX };
+                let end = all.len().min(from.saturating_add(most));
+                let range = format!("bytes {from}-{}/{}", end - 1, all.len());
+                headers.extend([header("content-range", &range)]);
+                (206, all[from..end].to_vec())
+            }
+            None => (200, all),
+        };
+        headers.extend([header("content-length", &body.len().to_string())]);
+        headers.extend(self.extra.lock().unwrap().iter().map(|(name, value)| header(name, value)));
+        if let Some(Fault::With(name, value)) = fault {
+            headers.remove(*name);
+            headers.extend(value.map(|value| header(name, value)));
+        }
+        let body = if request.method == Method::HEAD { Vec::new() } else { body };
+        (status, headers, body)
+    }
+
+    /// The first byte wanted, where the Range counts.
+    fn wanted(&self, request: &Request, etag: Option<&str>, fault: &Option<Fault>) -> Option<usize> {
+        let text = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let range = text("range").filter(|_| !matches!(fault, Some(Fault::WholeAnyway)))?;
+        let condition = text("if-range");
+        if condition.is_some() && condition.as_deref() != etag {
+            return None;
+        }
+        range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    }
+}
+
+fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
+    (name.parse().unwrap(), value.parse().unwrap())
+}
+
+#[async_trait]
+impl Fetch for Site {
+    async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
+        self.asked.lock().unwrap().push(request.clone());
+        let fault = self.script.lock().unwrap().pop_front().flatten();
+        if let Some(Fault::Away(answered_before)) = fault {
+            let (host, source) = ("a.example".into(), "refused".into());
+            return Err(FetchError::Connect { host, answered_before, source });
+        }
+        let (status, headers, mut body) = self.answer(&request, &fault);
+        let mut last = Last::End;
+        match fault {
+            Some(Fault::Cut(at)) => (body, last) = (cut(body, at), Last::Break),
+            Some(Fault::End(at)) => body = cut(body, at),
+            Some(Fault::Hang(at)) => (body, last) = (cut(body, at), Last::Hang),
+            Some(Fault::Surplus(more)) => body.extend(vec![0xee; more]),
+            _ => {}
+        }
+        let piece = *self.piece.lock().unwrap();
+        let body = Body::new(Pieces { left: body.into(), piece, last });
+        let status = StatusCode::from_u16(status).unwrap();
+        Ok(Response { status, headers, url: request.url, version: Version::HTTP_11, body })
+    }
+}
+
+fn cut(mut body: Vec<u8>, at: usize) -> Vec<u8> {
+    body.truncate(at);
+    body
+}
+
+#[derive(Clone, Copy)]
+enum Last {
+    End,
+    Break,
+    Hang,
+}
+
+struct Pieces {
+    left: Bytes,
+    piece: usize,
+    last: Last,
+}
+
+#[async_trait]
+impl BodySource for Pieces {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        if !self.left.is_empty() {
+            return Ok(Some(self.left.split_to(self.piece.min(self.left.len()))));
+        }
+        match self.last {
+            Last::End => Ok(None),
+            Last::Break => Err(FetchError::Broken { host: "a.example".into(), source: "reset".into() }),
+            Last::Hang => std::future::pending().await,
+        }
+    }
+}
