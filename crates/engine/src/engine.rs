@@ -1,0 +1,224 @@
+//! The owner loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use skyhaul_http::Fetch;
+use skyhaul_model::{Intent, JobRecord};
+use skyhaul_queue::{ClaimFilter, ClaimRequest, Queue};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::Jobs;
+use crate::planning::Planning;
+use crate::progress::{Progress, Rate};
+use crate::publisher::Publisher;
+use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
+use crate::work::Work;
+
+/// How often the loop looks up from its work: for changed intents, full disks, progress.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// How long a claim lasts unless renewed; renewed every second.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Works jobs off: the only writer of their windows' and files' states while it runs.
+pub struct Engine {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) settings: Settings,
+    pub(crate) jobs: Jobs,
+    pub(crate) work: Work,
+    pub(crate) planning: Planning,
+    pub(crate) publisher: Publisher,
+    pub(crate) progress: watch::Sender<Arc<Progress>>,
+    pub(crate) byte_rate: Rate,
+    pub(crate) file_rate: Rate,
+    pub(crate) files_done: u64,
+    pub(crate) ticks: u64,
+    stop: CancellationToken,
+}
+
+impl Engine {
+    /// An engine over `queue` that fetches through `fetch`.
+    #[must_use]
+    pub fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, settings: Settings) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            jobs: Jobs::new(Arc::clone(&queue), Arc::clone(&fetch), stop.clone()),
+            work: Work::new(fetch, settings.boot.clone()),
+            planning: Planning::new(Arc::clone(&queue)),
+            publisher: Publisher::new(Arc::clone(&queue)),
+            progress: watch::Sender::new(Arc::default()),
+            byte_rate: Rate::default(),
+            file_rate: Rate::default(),
+            files_done: 0,
+            ticks: 0,
+            queue,
+            settings,
+            stop,
+        }
+    }
+
+    /// Snapshots of the work, a few times a second while [`Engine::run`] runs.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Arc<Progress>> {
+        self.progress.subscribe()
+    }
+
+    /// Works until nothing is left or `stop` is cancelled. On the way out every task is joined, partial
+    /// files are checkpointed, claims are given back and nothing is lost.
+    ///
+    /// # Errors
+    /// The queue failed, or a task of the engine broke.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<Ended, EngineError> {
+        let ended = self.work_off(&stop).await;
+        self.stop.cancel();
+        let wound_down = self.wind_down().await;
+        let ended = ended?;
+        wound_down?;
+        Ok(ended)
+    }
+
+    async fn work_off(&mut self, stop: &CancellationToken) -> Result<Ended, EngineError> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        self.clear_holds().await?;
+        loop {
+            self.begin_listings().await?;
+            self.begin_files().await?;
+            if let Some(ended) = self.nothing_left().await? {
+                return Ok(ended);
+            }
+            let due = self.next_due().await?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Ended::Stopped),
+                _ = tick.tick() => self.look_up().await?,
+                finished = self.work.next() => self.on_finished(finished?).await?,
+                published = self.publisher.next() => self.on_published(published?).await?,
+                settled = self.planning.settle_next() => settled?,
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Lets running tasks come to their ends after the stop signal, and settles each.
+    async fn wind_down(&mut self) -> Result<(), EngineError> {
+        self.planning.drain().await?;
+        while self.work.len() > 0 {
+            let finished = self.work.next().await?;
+            self.on_finished(finished).await?;
+        }
+        while !self.publisher.is_idle() {
+            let published = self.publisher.next().await?;
+            self.on_published(published).await?;
+        }
+        self.jobs.refresh().await?;
+        self.show_progress();
+        self.let_go_of_all().await
+    }
+
+    /// Claims windows and begins to list them.
+    async fn begin_listings(&mut self) -> Result<(), EngineError> {
+        let room = self.settings.listers.saturating_sub(self.planning.windows());
+        if room == 0 {
+            return Ok(());
+        }
+        for claim in self.queue.claim_windows(self.claim_request(room)).await? {
+            let Some(record) = self.queue.job(claim.job).await? else { continue };
+            let needs = match self.jobs.planning(&record).transpose() {
+                Ok(needs) => needs,
+                Err(error) => {
+                    let outcome = skyhaul_queue::WindowOutcome::Failed(error);
+                    self.queue.settle_window(claim.job, claim.window.id, outcome, Timestamp::now()).await?;
+                    continue;
+                }
+            };
+            let stop = self.jobs.stop_of(claim.job);
+            self.planning.begin_window(claim, record.policy.retries, needs, stop);
+        }
+        Ok(())
+    }
+
+    /// Claims files and begins to fetch them, unless publishing lags far behind.
+    async fn begin_files(&mut self) -> Result<(), EngineError> {
+        let taken = self.work.len() + self.publisher.backlog() / 4;
+        let room = self.settings.workers.saturating_sub(taken);
+        if room == 0 {
+            return Ok(());
+        }
+        for claim in self.queue.claim_files(self.claim_request(room)).await? {
+            match self.jobs.take(claim.file.job).await? {
+                Ok(job) if job.stop.is_cancelled() => self.release(&claim).await?,
+                Ok(job) => self.work.begin(claim, job),
+                Err(reason) => {
+                    self.release(&claim).await?;
+                    self.hold(claim.file.job, reason).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn claim_request(&self, limit: usize) -> ClaimRequest {
+        let now = Timestamp::now();
+        let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        ClaimRequest { filter: self.settings.filter.clone(), limit, owner: self.settings.owner, now, until }
+    }
+
+    /// When the lease of a claim that is renewed now ends.
+    pub(crate) fn lease_end() -> Timestamp {
+        Timestamp::now().checked_add(LEASE).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How the engine ends if nothing is left to do; none while there is something.
+    async fn nothing_left(&mut self) -> Result<Option<Ended>, EngineError> {
+        let busy = self.work.len() > 0 || !self.publisher.is_idle() || !self.planning.is_idle();
+        if busy || self.settings.when_idle == WhenIdle::Wait {
+            return Ok(None);
+        }
+        let wanted = self.wanted().await?;
+        if wanted.iter().any(is_runnable) {
+            return Ok(None);
+        }
+        let held =
+            wanted.iter().find_map(|job| Some((job.id, unfinished(job).then_some(job.hold.as_ref())??)));
+        match (held, self.settings.on_full_disk) {
+            (None, _) => Ok(Some(Ended::Idle)),
+            (Some((id, reason)), OnFullDisk::Stop) => Ok(Some(Ended::Held(id, reason.clone()))),
+            (Some(_), OnFullDisk::Wait) => Ok(None),
+        }
+    }
+
+    /// The jobs that this engine is for.
+    pub(crate) async fn wanted(&self) -> Result<Vec<JobRecord>, EngineError> {
+        let ClaimFilter::Jobs(ids) = &self.settings.filter else { return Ok(self.queue.jobs().await?) };
+        let mut wanted = Vec::with_capacity(ids.len());
+        for &id in ids {
+            wanted.extend(self.queue.job(id).await?);
+        }
+        Ok(wanted)
+    }
+
+    /// When something that waits for its time is due; far away if nothing does.
+    async fn next_due(&self) -> Result<Instant, EngineError> {
+        let queued = self.queue.next_due(&self.settings.filter).await?;
+        let due = queued.into_iter().chain(self.planning.next_due()).min();
+        let wait = due.map_or(Duration::MAX, |due| {
+            Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+        });
+        // What is due already could not be claimed just now: the next tick tries again.
+        Ok(Instant::now() + wait.clamp(Duration::from_millis(5), Duration::from_secs(3600)))
+    }
+}
+
+fn unfinished(job: &JobRecord) -> bool {
+    job.intent == Intent::Run && !job.is_settled()
+}
+
+/// Whether a job can still make progress without anybody's help.
+pub(crate) fn is_runnable(job: &JobRecord) -> bool {
+    unfinished(job) && job.hold.is_none()
+}

@@ -1,0 +1,43 @@
+//! The loop that owns the work: it plans, claims, runs workers, publishes, retries and stops.
+//!
+//! One task, [`Engine::run`], selects over worker outcomes, planning outcomes, queue changes and timers,
+//! and it alone ends claims. Workers share only the HTTP client and their cancellation tokens.
+
+mod disk;
+mod engine;
+mod jobs;
+mod outcomes;
+mod planning;
+mod progress;
+mod publisher;
+mod settings;
+mod upkeep;
+mod work;
+
+pub use engine::Engine;
+pub use progress::{InFlight, Progress};
+pub use settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
+
+use std::io;
+
+use skyhaul_model::{FileError, JobRecord};
+use skyhaul_transfer::OutputRoot;
+
+/// Drops a job's partial files: for jobs that are cancelled or forgotten while no engine has them in hand.
+/// Blocking.
+///
+/// # Errors
+/// The output root is another process's, or the disk refused.
+pub fn drop_partials(job: &JobRecord) -> io::Result<()> {
+    if !std::path::Path::new(&job.query.out).is_dir() {
+        return Ok(());
+    }
+    let root = OutputRoot::open(job.query.out.as_ref()).map_err(in_words)?;
+    root.drop_partials(&job.key)?;
+    root.close();
+    Ok(())
+}
+
+fn in_words(error: FileError) -> io::Error {
+    io::Error::other(error.message)
+}

@@ -1,0 +1,99 @@
+//! What the ends of tasks mean for the queue.
+
+use jiff::Timestamp;
+use skyhaul_model::{ErrorKind, FileError, JobId, JobPolicy};
+use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, QueueError, Received};
+use skyhaul_transfer::{End, Failure, Recovery};
+
+use crate::engine::Engine;
+use crate::publisher::{Published, Ready, complete};
+use crate::settings::EngineError;
+use crate::work::{Finished, Verdict, What};
+
+impl Engine {
+    /// A worker has ended.
+    pub(crate) async fn on_finished(&mut self, finished: Finished) -> Result<(), EngineError> {
+        let Finished { claim, what } = finished;
+        match what {
+            What::Transferred(End::Whole(whole)) | What::Recovered(Recovery::Part(whole)) => {
+                self.work.forget(claim.file);
+                self.publisher.add(Ready { claim, whole });
+                Ok(())
+            }
+            What::Transferred(End::Stopped { received }) => {
+                self.give_back(Received { file: claim.file, received, seal_lost: false }).await
+            }
+            What::Transferred(End::Failed(failure)) => self.on_failure(&claim, failure).await,
+            What::Recovered(Recovery::Published) => {
+                self.files_done += 1;
+                complete(&*self.queue, vec![claim.file]).await
+            }
+            What::Recovered(Recovery::Gone) => {
+                let received = claim.received;
+                self.give_back(Received { file: claim.file, received, seal_lost: true }).await
+            }
+        }
+    }
+
+    /// A batch has been published, wholly or in part.
+    pub(crate) async fn on_published(&mut self, published: Vec<Published>) -> Result<(), EngineError> {
+        for file in published {
+            match file.result {
+                Ok(()) => self.files_done += 1,
+                Err(error) if error.kind == ErrorKind::Disk => {
+                    let received = file.received;
+                    self.give_back(Received { file: file.claim.file, received, seal_lost: false }).await?;
+                    self.hold(file.claim.file.job, error).await?;
+                }
+                Err(error) => {
+                    let (file, failures) = (file.claim.file, file.claim.failures + 1);
+                    let end = AttemptEnd::GiveUp;
+                    let failed = FailedAttempt { file, error, failures, received: 0, end };
+                    forgive_gone(self.queue.fail(vec![failed], Timestamp::now()).await)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a claim back as it was.
+    pub(crate) async fn release(&mut self, claim: &Claim) -> Result<(), EngineError> {
+        self.give_back(Received { file: claim.file, received: claim.received, seal_lost: false }).await
+    }
+
+    /// Holds a job back for a reason that is not a person's.
+    pub(crate) async fn hold(&mut self, job: JobId, reason: FileError) -> Result<(), EngineError> {
+        tracing::warn!(job = job.0, reason = %reason.message, "holding the job");
+        forgive_gone(self.queue.set_hold(job, Some(reason)).await)?;
+        self.jobs.refresh().await
+    }
+
+    async fn on_failure(&mut self, claim: &Claim, failure: Failure) -> Result<(), EngineError> {
+        tracing::debug!(
+            job = claim.file.job.0, url = %claim.spec.url, kind = %failure.error.kind,
+            message = %failure.error.message, "attempt failed"
+        );
+        let policy =
+            self.jobs.get(claim.file.job).map_or_else(JobPolicy::default, |job| job.record.policy.clone());
+        match self.work.judge(claim, failure, &policy, Timestamp::now()) {
+            Verdict::Fail(attempt) => forgive_gone(self.queue.fail(vec![attempt], Timestamp::now()).await),
+            Verdict::Release(received) => self.give_back(received).await,
+            Verdict::Hold(received, reason) => {
+                self.give_back(received).await?;
+                self.hold(claim.file.job, reason).await
+            }
+        }
+    }
+
+    async fn give_back(&self, received: Received) -> Result<(), EngineError> {
+        forgive_gone(self.queue.release(vec![received]).await)
+    }
+}
+
+/// A job may be removed while its files are in work: then nobody waits for their ends.
+pub(crate) fn forgive_gone(result: Result<(), QueueError>) -> Result<(), EngineError> {
+    match result {
+        Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,245 @@
+//! Planning as work like any other: queries become windows, windows become files, each attempt one task.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy, WindowTarget};
+use skyhaul_planner::{FileStream, Listed, PlanCost, PlanError, list_window, plan_query, slice_files};
+use skyhaul_queue::{ClaimedWindow, PlanOutcome, Queue, QueueError, WindowOutcome};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::EngineError;
+use crate::jobs::PlanningNeeds;
+
+/// The planning tasks in work.
+pub(crate) struct Planning {
+    queue: Arc<dyn Queue>,
+    tasks: JoinSet<Ended>,
+    /// Queries whose catalogue call failed: how often in a row, and when to ask again.
+    waiting: HashMap<JobId, (u32, Timestamp)>,
+    querying: Vec<JobId>,
+    windows: usize,
+    /// How often in a row a job's queries and windows cost nothing because the archive was away.
+    excused: HashMap<JobId, u32>,
+}
+
+/// How a planning task ended.
+enum Ended {
+    /// Without a result when the job was stopped meanwhile.
+    Query {
+        job: JobId,
+        retries: u32,
+        result: Option<Result<Vec<NewWindow>, PlanError>>,
+    },
+    Window {
+        claim: Box<ClaimedWindow>,
+        retries: u32,
+        result: Result<WindowEnd, QueueError>,
+    },
+}
+
+enum WindowEnd {
+    Outcome(WindowOutcome),
+    Failed(PlanError),
+}
+
+impl Planning {
+    pub(crate) fn new(queue: Arc<dyn Queue>) -> Self {
+        Self {
+            queue,
+            tasks: JoinSet::new(),
+            waiting: HashMap::new(),
+            querying: Vec::new(),
+            windows: 0,
+            excused: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Windows in work.
+    pub(crate) fn windows(&self) -> usize {
+        self.windows
+    }
+
+    /// The first time at which a query may be asked again.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.waiting.values().map(|(_, at)| *at).min()
+    }
+
+    /// Whether a query is in work or not due yet.
+    pub(crate) fn is_busy_with(&self, job: JobId, now: Timestamp) -> bool {
+        self.querying.contains(&job) || self.waiting.get(&job).is_some_and(|(_, at)| *at > now)
+    }
+
+    /// Begins to turn a query into windows.
+    pub(crate) fn begin_query(&mut self, record: &JobRecord, needs: PlanningNeeds, stop: CancellationToken) {
+        let (job, retries, source) = (record.id, record.policy.retries, record.query.source.clone());
+        self.querying.push(job);
+        self.tasks.spawn(async move {
+            let result = stop.run_until_cancelled(plan_query(&needs.archive, &source)).await;
+            Ended::Query { job, retries, result }
+        });
+    }
+
+    /// Begins to list a window.
+    pub(crate) fn begin_window(
+        &mut self,
+        claim: ClaimedWindow,
+        retries: u32,
+        needs: Option<PlanningNeeds>,
+        stop: CancellationToken,
+    ) {
+        let queue = Arc::clone(&self.queue);
+        self.windows += 1;
+        self.tasks.spawn(async move {
+            let listed = stop.run_until_cancelled(list(&*queue, &claim, needs)).await;
+            let result = listed.unwrap_or(Ok(WindowEnd::Outcome(WindowOutcome::Released)));
+            Ended::Window { claim: Box::new(claim), retries, result }
+        });
+    }
+
+    /// Waits for the next task to end and settles what it was about; pends while there is none.
+    pub(crate) async fn settle_next(&mut self) -> Result<(), EngineError> {
+        let Some(ended) = self.tasks.join_next().await else { return std::future::pending().await };
+        self.settle(ended?).await
+    }
+
+    /// Waits for all tasks, after their stop signals were given.
+    pub(crate) async fn drain(&mut self) -> Result<(), EngineError> {
+        while let Some(ended) = self.tasks.join_next().await {
+            self.settle(ended?).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, ended: Ended) -> Result<(), EngineError> {
+        let now = Timestamp::now();
+        match ended {
+            Ended::Query { job, retries, result } => {
+                self.querying.retain(|&querying| querying != job);
+                match result {
+                    Some(result) => self.settle_query(job, retries, result, now).await,
+                    None => Ok(()),
+                }
+            }
+            Ended::Window { claim, retries, result } => {
+                self.windows -= 1;
+                let outcome = match result? {
+                    WindowEnd::Outcome(outcome) => {
+                        self.excused.remove(&claim.job);
+                        outcome
+                    }
+                    WindowEnd::Failed(error) if self.is_excused(claim.job, &error, retries) => {
+                        WindowOutcome::Released
+                    }
+                    WindowEnd::Failed(error) => failed_window(&claim, retries, error, now),
+                };
+                let settled = self.queue.settle_window(claim.job, claim.window.id, outcome, now).await;
+                forgive_removed(settled)
+            }
+        }
+    }
+
+    async fn settle_query(
+        &mut self,
+        job: JobId,
+        retries: u32,
+        result: Result<Vec<NewWindow>, PlanError>,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        let outcome = match result {
+            Ok(windows) => PlanOutcome::Windows(windows),
+            // The gate of the archive's host holds the next try back as long as it must.
+            Err(error) if self.is_excused(job, &error, retries) => return Ok(()),
+            Err(error) => {
+                let failures = self.waiting.get(&job).map_or(1, |(failures, _)| failures + 1);
+                match decide(retries, &error, failures, now) {
+                    Decision::Retry { at } => {
+                        tracing::warn!(job = job.0, %error, "cannot plan yet, will ask again");
+                        self.waiting.insert(job, (failures, at));
+                        return Ok(());
+                    }
+                    Decision::Fail => PlanOutcome::Refused(error.error),
+                }
+            }
+        };
+        self.waiting.remove(&job);
+        forgive_removed(self.queue.settle_plan(job, outcome, now).await)
+    }
+}
+
+impl Planning {
+    /// Whether a failure counts as no attempt: up to `retries` times in a row (contract, Retries).
+    fn is_excused(&mut self, job: JobId, error: &PlanError, retries: u32) -> bool {
+        if error.cost == PlanCost::Attempt {
+            return false;
+        }
+        let times = self.excused.entry(job).or_default();
+        *times += 1;
+        *times <= retries
+    }
+}
+
+/// Lists one window and stages its files; they become visible when the outcome is settled.
+async fn list(
+    queue: &dyn Queue,
+    claim: &ClaimedWindow,
+    needs: Option<PlanningNeeds>,
+) -> Result<WindowEnd, QueueError> {
+    match (&claim.window.target, needs) {
+        (WindowTarget::Slice { offset, length, .. }, _) => {
+            let lines = queue.read_input(claim.job, *offset, *length).await?;
+            match slice_files(&lines) {
+                Ok(files) => queue.stage_files(claim.job, claim.window.id, files).await?,
+                Err(error) => return Ok(WindowEnd::Failed(error)),
+            }
+            Ok(WindowEnd::Outcome(WindowOutcome::Listed { bytes: None }))
+        }
+        (target @ WindowTarget::Listing { .. }, Some(needs)) => {
+            match list_window(&needs.archive, target, needs.intervals).await {
+                Ok(Listed::Files(files)) => stage(queue, claim, files).await,
+                Ok(Listed::Split(parts)) => Ok(WindowEnd::Outcome(WindowOutcome::Split(parts))),
+                Err(error) => Ok(WindowEnd::Failed(error)),
+            }
+        }
+        (WindowTarget::Listing { .. }, None) => Ok(WindowEnd::Outcome(WindowOutcome::Released)),
+    }
+}
+
+async fn stage(
+    queue: &dyn Queue,
+    claim: &ClaimedWindow,
+    mut files: FileStream,
+) -> Result<WindowEnd, QueueError> {
+    loop {
+        match files.next_batch().await {
+            Ok(Some(batch)) => queue.stage_files(claim.job, claim.window.id, batch).await?,
+            Ok(None) => return Ok(WindowEnd::Outcome(WindowOutcome::Listed { bytes: files.bytes })),
+            Err(error) => return Ok(WindowEnd::Failed(error)),
+        }
+    }
+}
+
+fn failed_window(claim: &ClaimedWindow, retries: u32, error: PlanError, now: Timestamp) -> WindowOutcome {
+    match decide(retries, &error, claim.window.failures + 1, now) {
+        Decision::Retry { at } => WindowOutcome::Retry { at, error: error.error },
+        Decision::Fail => WindowOutcome::Failed(error.error),
+    }
+}
+
+fn decide(retries: u32, error: &PlanError, failures: u32, now: Timestamp) -> Decision {
+    RetryPolicy { retries }.decide(error.backoff, failures, now, fastrand::f64())
+}
+
+/// A job may be removed while its windows are in work: then there is nothing to settle.
+fn forgive_removed(settled: Result<(), QueueError>) -> Result<(), EngineError> {
+    match settled {
+        Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Publishing in batches, in the order of invariant I2: seal, rename, sync the folders, complete.
+//!
+//! While one batch is on its way the next gathers, so that the slower the disk syncs, the more files
+//! share a sync. A crash may leave sealed files unpublished; their next claim says so.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use skyhaul_model::FileError;
+use skyhaul_queue::{Claim, FileRef, Queue, QueueError};
+use skyhaul_transfer::{Whole, publish};
+use tokio::task::JoinHandle;
+
+use crate::EngineError;
+
+/// The most files in one batch: bounds what a crash leaves to be looked at again.
+const BATCH_FILES: usize = 256;
+
+/// A file whose bytes are whole, checked and synced.
+pub(crate) struct Ready {
+    pub(crate) claim: Claim,
+    pub(crate) whole: Whole,
+}
+
+/// A file whose publishing ended.
+pub(crate) struct Published {
+    pub(crate) claim: Claim,
+    pub(crate) received: u64,
+    pub(crate) result: Result<(), FileError>,
+}
+
+/// The files on their way to their final paths.
+pub(crate) struct Publisher {
+    queue: Arc<dyn Queue>,
+    waiting: Vec<Ready>,
+    batch: Option<JoinHandle<Result<Vec<Published>, EngineError>>>,
+}
+
+impl Publisher {
+    pub(crate) fn new(queue: Arc<dyn Queue>) -> Self {
+        Self { queue, waiting: Vec::new(), batch: None }
+    }
+
+    pub(crate) fn add(&mut self, ready: Ready) {
+        self.waiting.push(ready);
+        self.begin_batch();
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.batch.is_none() && self.waiting.is_empty()
+    }
+
+    /// Files that are not published yet and wait for the batch before theirs.
+    pub(crate) fn backlog(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Waits for the batch on its way; pends while there is none.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Published>, EngineError> {
+        let Some(batch) = self.batch.as_mut() else { return std::future::pending().await };
+        let published = batch.await;
+        self.batch = None;
+        self.begin_batch();
+        published?
+    }
+
+    fn begin_batch(&mut self) {
+        if self.batch.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let rest = self.waiting.split_off(self.waiting.len().min(BATCH_FILES));
+        let ready = std::mem::replace(&mut self.waiting, rest);
+        self.batch = Some(tokio::spawn(publish_batch(Arc::clone(&self.queue), ready)));
+    }
+}
+
+async fn publish_batch(queue: Arc<dyn Queue>, ready: Vec<Ready>) -> Result<Vec<Published>, EngineError> {
+    let seals = ready.iter().map(|ready| (ready.claim.file, ready.whole.sealed.clone())).collect();
+    forgive_removed(queue.seal(seals).await)?;
+    let (claims, wholes): (Vec<_>, Vec<_>) =
+        ready.into_iter().map(|ready| (ready.claim, ready.whole)).unzip();
+    let received: Vec<u64> = wholes.iter().map(|whole| whole.sealed.received).collect();
+    let results = tokio::task::spawn_blocking(move || publish(&wholes)).await?;
+    let published: Vec<_> = claims
+        .into_iter()
+        .zip(received)
+        .zip(results)
+        .map(|((claim, received), result)| Published { claim, received, result })
+        .collect();
+    let done = published.iter().filter(|file| file.result.is_ok()).map(|file| file.claim.file).collect();
+    complete(&*queue, done).await?;
+    Ok(published)
+}
+
+/// Reports files that lie at their final paths as done.
+pub(crate) async fn complete(queue: &dyn Queue, files: Vec<FileRef>) -> Result<(), EngineError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    forgive_removed(queue.complete(files, Timestamp::now()).await)
+}
+
+/// A job may be removed while its files are on their way; its finished files are kept all the same.
+fn forgive_removed(result: Result<(), QueueError>) -> Result<(), EngineError> {
+    match result {
+        Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,64 @@
+//! What an engine is told at its start and what it tells at its end.
+
+use skyhaul_model::{FileError, JobId};
+use skyhaul_queue::{ClaimFilter, LeaseOwner, QueueError};
+use thiserror::Error;
+
+/// What to do when nothing is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenIdle {
+    /// End.
+    Exit,
+    /// Wait for new work.
+    Wait,
+}
+
+/// What to do when a disk is full or under its floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFullDisk {
+    /// Hold the job and go on with others; end when all jobs are held.
+    Stop,
+    /// Hold the job and look again until there is room.
+    Wait,
+}
+
+/// How an engine is to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which jobs it works on.
+    pub filter: ClaimFilter,
+    /// What it does when they are finished.
+    pub when_idle: WhenIdle,
+    /// What it does when a disk is full.
+    pub on_full_disk: OnFullDisk,
+    /// The most files in work at once.
+    pub workers: usize,
+    /// The most listings in work at once.
+    pub listers: usize,
+    /// Whose claims these are: a number no other running engine has.
+    pub owner: LeaseOwner,
+    /// What tells one boot of the machine from another.
+    pub boot: String,
+}
+
+/// Why an engine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left to do.
+    Idle,
+    /// It was told to stop; everything is kept.
+    Stopped,
+    /// Nothing can be done before a person or time changes something: this job is held, for this reason.
+    Held(JobId, FileError),
+}
+
+/// Why an engine broke.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A task of ours panicked: a bug.
+    #[error("a task of the engine broke: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}

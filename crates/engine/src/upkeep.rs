@@ -1,0 +1,143 @@
+//! What is looked after between the work: changed intents, full disks, queries without windows, leases,
+//! finished jobs, and what is shown.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use skyhaul_model::{ErrorKind, Intent, JobId, JobRecord, Plan};
+use skyhaul_queue::PlanOutcome;
+
+use crate::disk::lack_of_room;
+use crate::engine::{Engine, TICK, is_runnable};
+use crate::outcomes::forgive_gone;
+use crate::progress::{Progress, eta_s};
+use crate::settings::{EngineError, OnFullDisk};
+
+/// Ticks between two rounds of what may be a second late.
+const TICKS_A_ROUND: u64 = 4;
+
+impl Engine {
+    /// One tick.
+    pub(crate) async fn look_up(&mut self) -> Result<(), EngineError> {
+        self.jobs.refresh().await?;
+        if self.ticks.is_multiple_of(TICKS_A_ROUND) {
+            self.queue.checkpoint(self.work.received()).await?;
+            self.queue.renew(self.settings.owner, Self::lease_end()).await?;
+            let wanted = self.wanted().await?;
+            self.begin_queries(&wanted).await?;
+            self.watch_disks(&wanted).await?;
+        }
+        self.ticks += 1;
+        self.let_go_of_settled().await?;
+        self.show_progress();
+        Ok(())
+    }
+
+    /// An engine that starts knows nothing of why an earlier one held a job: it looks for itself.
+    pub(crate) async fn clear_holds(&mut self) -> Result<(), EngineError> {
+        for job in self.wanted().await?.iter().filter(|job| job.hold.is_some()) {
+            forgive_gone(self.queue.set_hold(job.id, None).await)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to turn queries into windows.
+    async fn begin_queries(&mut self, wanted: &[JobRecord]) -> Result<(), EngineError> {
+        let now = Timestamp::now();
+        for record in wanted.iter().filter(|job| is_runnable(job) && job.plan == Plan::Unplanned) {
+            if self.planning.is_busy_with(record.id, now) {
+                continue;
+            }
+            let outcome = match self.jobs.planning(record) {
+                Some(Ok(needs)) => {
+                    let stop = self.jobs.stop_of(record.id);
+                    self.planning.begin_query(record, needs, stop);
+                    continue;
+                }
+                Some(Err(error)) => PlanOutcome::Refused(error),
+                None => PlanOutcome::Windows(Vec::new()),
+            };
+            forgive_gone(self.queue.settle_plan(record.id, outcome, now).await)?;
+        }
+        Ok(())
+    }
+
+    /// Holds jobs whose disk is full and lets those go on that have room again.
+    async fn watch_disks(&mut self, wanted: &[JobRecord]) -> Result<(), EngineError> {
+        let mut changes = Vec::new();
+        for job in self.jobs.iter() {
+            let lack = lack_of_room(&job.root, &job.record.policy);
+            match (lack, &job.record.hold) {
+                (Some(reason), None) => changes.push((job.record.id, Some(reason))),
+                (None, Some(held)) if held.kind == ErrorKind::Disk => changes.push((job.record.id, None)),
+                _ => {}
+            }
+        }
+        let may_go_on = self.settings.on_full_disk == OnFullDisk::Wait;
+        for (job, reason) in changes {
+            match reason {
+                Some(reason) => self.hold(job, reason).await?,
+                None if may_go_on => forgive_gone(self.queue.set_hold(job, None).await)?,
+                None => {}
+            }
+        }
+        for job in wanted.iter().filter(|job| may_go_on && job.hold.is_some()) {
+            if self.jobs.get(job.id).is_none() && self.jobs.take(job.id).await?.is_ok() {
+                forgive_gone(self.queue.set_hold(job.id, None).await)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the output roots of jobs that are over, with their partial files where those are of no use.
+    async fn let_go_of_settled(&mut self) -> Result<(), EngineError> {
+        for id in self.jobs.ids() {
+            let over = self.jobs.get(id).is_some_and(|job| {
+                let out_of_work = Arc::strong_count(&job.root) == 1;
+                out_of_work
+                    && (job.record.is_settled() || job.record.intent == Intent::Cancelled || job.removed)
+            });
+            if over {
+                self.let_go(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes every output root: the engine ends.
+    pub(crate) async fn let_go_of_all(&mut self) -> Result<(), EngineError> {
+        for id in self.jobs.ids() {
+            self.let_go(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_go(&mut self, id: JobId) -> Result<(), EngineError> {
+        let Some(job) = self.jobs.let_go(id) else { return Ok(()) };
+        let Some(root) = Arc::into_inner(job.root) else { return Ok(()) };
+        // A failed file's part may still be of use when a person asks for another go.
+        let finished = job.record.is_settled() && job.record.files.failed == 0;
+        let useless = finished || job.record.intent == Intent::Cancelled || job.removed;
+        let key = job.record.key;
+        let closed = tokio::task::spawn_blocking(move || {
+            let dropped = if useless { root.drop_partials(&key) } else { Ok(()) };
+            root.close();
+            dropped
+        });
+        if let Err(error) = closed.await? {
+            tracing::warn!(job = id.0, %error, "cannot remove the partial files");
+        }
+        Ok(())
+    }
+
+    /// Publishes a snapshot for whoever watches.
+    pub(crate) fn show_progress(&mut self) {
+        let rate = self.byte_rate.update(self.work.received_total() as f64, TICK);
+        let files_per_s = self.file_rate.update(self.files_done as f64, TICK);
+        let jobs = self.jobs.records();
+        let eta_s = jobs.first().and_then(|job| eta_s(job, rate, files_per_s));
+        let in_flight = self.work.shown();
+        let progress = Progress { jobs, in_flight, rate_bytes_per_s: rate as u64, files_per_s, eta_s };
+        self.progress.send_replace(Arc::new(progress));
+    }
+}

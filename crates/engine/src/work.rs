@@ -1,0 +1,194 @@
+//! The files in work: one task each, and what its end means for the queue.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use skyhaul_http::Fetch;
+use skyhaul_model::{Decision, FileError, JobPolicy, RetryPolicy};
+use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, FileRef, Received};
+use skyhaul_transfer::{Assignment, Cost, End, Failure, Meter, Recovery, recover, transfer};
+use tokio::task::JoinSet;
+
+use crate::EngineError;
+use crate::jobs::InHand;
+use crate::progress::InFlight;
+
+/// The files in work.
+pub(crate) struct Work {
+    fetch: Arc<dyn Fetch>,
+    boot: String,
+    tasks: JoinSet<Finished>,
+    in_work: HashMap<FileRef, Slot>,
+    /// Files that were told to come back later, and how often in a row (contract, Retries).
+    told_to_wait: HashMap<FileRef, u32>,
+    /// Body bytes that ended tasks received.
+    received_before: u64,
+}
+
+struct Slot {
+    path: String,
+    meter: Arc<Meter>,
+    received_at_claim: u64,
+}
+
+/// A task's end.
+pub(crate) struct Finished {
+    pub(crate) claim: Claim,
+    pub(crate) what: What,
+}
+
+/// What a task found or did.
+pub(crate) enum What {
+    Transferred(End),
+    Recovered(Recovery),
+}
+
+/// What the queue is to be told of a failed attempt.
+pub(crate) enum Verdict {
+    Fail(FailedAttempt),
+    Release(Received),
+    /// Release, and hold the job for this reason.
+    Hold(Received, FileError),
+}
+
+impl Work {
+    pub(crate) fn new(fetch: Arc<dyn Fetch>, boot: String) -> Self {
+        Self {
+            fetch,
+            boot,
+            tasks: JoinSet::new(),
+            in_work: HashMap::new(),
+            told_to_wait: HashMap::new(),
+            received_before: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Begins a claimed file: looks after its sealed bytes, or transfers it.
+    pub(crate) fn begin(&mut self, claim: Claim, job: &InHand) {
+        let Ok(path) = &claim.spec.path else { return };
+        let assignment = Assignment {
+            url: claim.spec.url.clone(),
+            path: path.clone(),
+            key: job.record.key.clone(),
+            root: Arc::clone(&job.root),
+            size: claim.spec.size,
+            sha256: claim.spec.sha256,
+            verify: job.record.policy.verify,
+            on_existing: job.record.policy.on_existing,
+            accept_corrupt: job.record.policy.accept_corrupt,
+            stall: job.record.policy.timeout(),
+            secret_headers: job.headers.clone(),
+            received: claim.received,
+            boot: self.boot.clone(),
+            last_error: claim.last_error.clone(),
+        };
+        let meter = Arc::new(Meter::default());
+        let slot = Slot {
+            path: path.as_str().to_owned(),
+            meter: Arc::clone(&meter),
+            received_at_claim: claim.received,
+        };
+        self.in_work.insert(claim.file, slot);
+        let (fetch, stop) = (Arc::clone(&self.fetch), job.stop.clone());
+        match claim.sealed.clone() {
+            Some(sealed) => self.tasks.spawn_blocking(move || {
+                let found = recover(&assignment, &sealed);
+                Finished { claim, what: What::Recovered(found) }
+            }),
+            None => self.tasks.spawn(async move {
+                let end = transfer(&*fetch, &assignment, &meter, &stop).await;
+                Finished { claim, what: What::Transferred(end) }
+            }),
+        };
+    }
+
+    /// Waits for the next task to end; pends while there is none.
+    pub(crate) async fn next(&mut self) -> Result<Finished, EngineError> {
+        let Some(finished) = self.tasks.join_next().await else { return std::future::pending().await };
+        let finished = finished?;
+        if let Some(slot) = self.in_work.remove(&finished.claim.file) {
+            self.received_before += slot.meter.received().saturating_sub(slot.received_at_claim);
+        }
+        Ok(finished)
+    }
+
+    /// What the queue is to be told of a failure, by what it cost.
+    pub(crate) fn judge(
+        &mut self,
+        claim: &Claim,
+        failure: Failure,
+        policy: &JobPolicy,
+        now: Timestamp,
+    ) -> Verdict {
+        let file = claim.file;
+        let received = Received { file, received: failure.received, seal_lost: false };
+        match failure.cost {
+            Cost::DiskHold => return Verdict::Hold(received, failure.error),
+            Cost::HostAway => return Verdict::Release(received),
+            Cost::RetryAfter => {
+                let times = self.told_to_wait.entry(file).or_default();
+                *times += 1;
+                if *times <= policy.retries {
+                    return Verdict::Release(received);
+                }
+                self.told_to_wait.remove(&file);
+                return Verdict::Fail(attempt(claim, failure, 1, AttemptEnd::GiveUp));
+            }
+            Cost::Attempt => {}
+        }
+        self.told_to_wait.remove(&file);
+        let failures = if failure.progressed { 1 } else { claim.failures + 1 };
+        let policy = RetryPolicy { retries: policy.retries };
+        let end = match policy.decide(failure.backoff, failures, now, fastrand::f64()) {
+            Decision::Retry { at } => AttemptEnd::RetryAt(at),
+            Decision::Fail => AttemptEnd::GiveUp,
+        };
+        Verdict::Fail(attempt(claim, failure, failures, end))
+    }
+
+    /// Forgets what was remembered of a file that is settled.
+    pub(crate) fn forget(&mut self, file: FileRef) {
+        self.told_to_wait.remove(&file);
+    }
+
+    /// What the files in work have received so far.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        let received = |(&file, slot): (&FileRef, &Slot)| {
+            let received = slot.meter.received().max(slot.received_at_claim);
+            Received { file, received, seal_lost: false }
+        };
+        self.in_work.iter().map(received).collect()
+    }
+
+    /// Body bytes that this engine has received in all.
+    pub(crate) fn received_total(&self) -> u64 {
+        let in_work = self.in_work.values();
+        self.received_before
+            + in_work.map(|slot| slot.meter.received().saturating_sub(slot.received_at_claim)).sum::<u64>()
+    }
+
+    /// The files in work, as shown.
+    pub(crate) fn shown(&self) -> Vec<InFlight> {
+        let mut shown: Vec<_> = self
+            .in_work
+            .iter()
+            .map(|(file, slot)| InFlight {
+                job: file.job,
+                path: slot.path.clone(),
+                received: slot.meter.here(),
+                total: slot.meter.total(),
+            })
+            .collect();
+        shown.sort_by(|a, b| (a.job, &a.path).cmp(&(b.job, &b.path)));
+        shown
+    }
+}
+
+fn attempt(claim: &Claim, failure: Failure, failures: u32, end: AttemptEnd) -> FailedAttempt {
+    FailedAttempt { file: claim.file, error: failure.error, failures, received: failure.received, end }
+}
