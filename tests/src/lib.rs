@@ -1,1 +1,45 @@
-//! End-to-end tests: see `tests/`.
+//! The harness of the end-to-end tests: it drives the real `skyhaul` and `skyhaul-replica` from outside, as
+//! users and their scripts do, and knows nothing of how they are made.
+//!
+//! Everything here ends: every child is killed and waited for, every thread is joined, every wait has a deadline
+//! after which the test fails with a sentence that shows what the programs said.
+
+mod binaries;
+mod child;
+mod paged;
+mod replica;
+mod shelf;
+mod sky;
+mod tree;
+mod wire;
+
+pub use child::{Ended, Running, Signal};
+pub use paged::Paged;
+pub use replica::{Replica, Request};
+pub use shelf::{Asked, Page, Shelf};
+pub use sky::Sky;
+pub use tree::{files_below, hex_sha256, published_data};
+pub use wire::{Answer, get};
+
+use std::io::Write as _;
+use std::time::Duration;
+
+/// How long anything may take before a test fails: far more than it needs on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Asserts that a JSON object has these keys; more are fine, for the contract lets keys be added.
+///
+/// # Panics
+/// A key is missing, or the value is no object.
+pub fn assert_keys(value: &serde_json::Value, keys: &[&str]) {
+    let Some(object) = value.as_object() else { panic!("no object: {value}") };
+    for key in keys {
+        assert!(object.contains_key(*key), "the key {key} is missing in {value}");
+    }
+}
+
+/// Says beside the test's result that it was not run, and why.
+pub fn skipped(why: &str) {
+    // There is nowhere left to tell that stderr is gone.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}

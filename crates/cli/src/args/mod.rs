@@ -1,0 +1,373 @@
+//! The command line's grammar: one definition gives parsing, help, completions and the manual page.
+//!
+//! Only what can be told from the words alone is checked here; files are read by whoever uses them.
+
+mod global;
+mod job;
+mod parse;
+mod query;
+mod transfer;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use skyhaul_model::FileState;
+
+pub(crate) use global::GlobalArgs;
+pub(crate) use job::{JobArgs, JobRef, JobsArgs};
+pub(crate) use parse::{folder, header, http_url, positive, request_rate, seconds};
+pub(crate) use query::QueryArgs;
+pub(crate) use transfer::{OnExistingArg, TransferArgs, VerifyArg};
+
+use crate::exit::Exit;
+
+/// Resumable bulk transfer from the University of Calgary's all-sky-imager archive, with a job queue.
+#[derive(Debug, Parser)]
+#[command(name = "skyhaul", version, max_term_width = 100, after_help = exit_codes())]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch everything a query finds, here in the foreground, until it is finished
+    ///
+    /// Run again with the same query and output folder it finds the same job and goes on where it was.
+    /// Ctrl-C stops cleanly and keeps everything.
+    #[command(after_help = QUERY_EXAMPLES)]
+    Pull(Box<PullArgs>),
+    /// Queue a query and return at once with the job's number
+    Submit(Box<SubmitArgs>),
+    /// Tell what a query would fetch; changes nothing
+    Plan(Box<PlanArgs>),
+    /// List all jobs
+    Jobs,
+    /// Show one job in full, or a line for each unfinished job
+    Status(StatusArgs),
+    /// List a job's files
+    Files(FilesArgs),
+    /// Let no new byte be asked for; partial files are kept
+    Pause(JobsArgs),
+    /// Let paused jobs go on
+    Resume(JobsArgs),
+    /// Drop jobs and their partial files; finished files are kept
+    Cancel(JobsArgs),
+    /// Put failed files and listings back into the queue
+    Retry(JobsArgs),
+    /// Forget jobs; finished files are kept
+    Remove(JobsArgs),
+    /// Read the finished files again and compare them with what was recorded
+    Verify(VerifyArgs),
+    /// Write what was pulled, with sizes and digests
+    Manifest(ManifestArgs),
+    /// Show the citation and DOI that the data's use must be acknowledged with
+    Cite(CiteArgs),
+    /// List the archive's datasets
+    Datasets(DatasetsArgs),
+    /// List the archive's sites
+    Sites(SitesArgs),
+    /// Work the queue off, or ask whether something does
+    Engine(EngineArgs),
+    /// Write a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual page
+    Man,
+}
+
+/// `pull`.
+#[derive(Args, Debug)]
+pub(crate) struct PullArgs {
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// `submit`.
+#[derive(Args, Debug)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    /// Only queue it; start nothing
+    #[arg(long)]
+    pub(crate) no_start: bool,
+}
+
+/// `plan`. It takes the transfer flags too, so that any `pull` line can be planned as it stands.
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// `status`.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// A job's number or name
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<JobRef>,
+}
+
+/// `files`.
+#[derive(Args, Debug)]
+pub(crate) struct FilesArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Only files in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<StateArg>,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Queue the files that are missing or changed again
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// `manifest`.
+#[derive(Args, Debug)]
+pub(crate) struct ManifestArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// How to write it; `json` is what `--manifest` reads
+    #[arg(long, value_name = "FORMAT", default_value = "sha256sum")]
+    pub(crate) format: ManifestFormat,
+}
+
+/// `cite`.
+#[derive(Args, Debug)]
+pub(crate) struct CiteArgs {
+    /// A job's number or name, or a dataset's name
+    #[arg(value_name = "JOB|DATASET")]
+    pub(crate) what: String,
+}
+
+/// `datasets`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct DatasetsArgs {
+    /// Part of a name, or a whole one with `*` and `?`, in any case
+    #[arg(value_name = "PATTERN")]
+    pub(crate) pattern: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<DatasetsCommand>,
+}
+
+/// `datasets show`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatasetsCommand {
+    /// Show one dataset in full
+    Show {
+        /// The dataset's name, in any case
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// `sites`.
+#[derive(Args, Debug)]
+pub(crate) struct SitesArgs {
+    /// An instrument array, as `themis_asi`; none: all of them
+    #[arg(value_name = "ARRAY")]
+    pub(crate) array: Option<String>,
+}
+
+/// `engine`.
+#[derive(Args, Debug)]
+pub(crate) struct EngineArgs {
+    #[command(subcommand)]
+    pub(crate) command: EngineCommand,
+}
+
+/// What to do with the worker process.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EngineCommand {
+    /// Work the queue off here in the foreground (for systemd, Slurm)
+    Run(Box<EngineRunArgs>),
+    /// Tell whether an engine is up: exit code 0 when it is, 1 when not
+    Status,
+}
+
+/// `engine run`.
+#[derive(Args, Debug)]
+pub(crate) struct EngineRunArgs {
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    /// End when nothing is left to do
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+}
+
+/// `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// A file's state, as a flag's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateArg {
+    /// Waits for a worker
+    Pending,
+    /// Being fetched
+    Active,
+    /// Whole, proven and in its place
+    Done,
+    /// Given up
+    Failed,
+}
+
+/// How a manifest is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ManifestFormat {
+    /// Lines that `sha256sum -c` checks in the output folder
+    #[value(name = "sha256sum")]
+    Sha256sum,
+    /// One document that `pull --manifest` reads
+    Json,
+    /// Rows of path, url, size, sha256 and verified
+    Csv,
+}
+
+impl From<StateArg> for FileState {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Pending => Self::Pending,
+            StateArg::Active => Self::Active,
+            StateArg::Done => Self::Done,
+            StateArg::Failed => Self::Failed,
+        }
+    }
+}
+
+/// The whole grammar, for completions and the manual page.
+pub(crate) fn grammar() -> clap::Command {
+    Cli::command()
+}
+
+const QUERY_EXAMPLES: &str = "Examples:
+  skyhaul pull THEMIS_ASI_RAW --start 2022-01-01T06 --end 2022-01-01T06 --site gill --out ./data
+  skyhaul pull REGO_RAW --start 2021-11 --end 2021-11 --site gill,resu --out ./data
+  skyhaul pull THEMIS_ASI_RAW --events substorms.csv --margin 15 --out ./events
+  skyhaul pull --urls list.txt --base https://data.phys.ucalgary.ca/sort_by_project --out ./mirror";
+
+fn exit_codes() -> String {
+    let lines: Vec<String> =
+        Exit::ALL.iter().map(|exit| format!("  {:<4}{}", exit.code(), exit.sentence())).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, ErrorKind> {
+        Cli::try_parse_from(std::iter::once("skyhaul").chain(line.split_whitespace()))
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        grammar().debug_assert();
+    }
+
+    #[test]
+    fn well_formed_lines_are_accepted() {
+        let lines = [
+            "pull A B --start 2022 --end 2022-01 --site gill,fsmi --site rank --device themis19 --out d",
+            "pull A --events e.csv --margin 10",
+            "pull --urls - --base https://h/p --out d",
+            "pull --manifest m.json --out d --on-existing trust --verify length --accept-corrupt",
+            "submit A --start 2022 --end 2022 --no-start --name winter --priority -5 --json",
+            "plan A --start 2022 --end 2022 --connections 4",
+            "pull A --start 2022 --end 2022 --connections 1 --in-flight 2 --limit-rate 2M --requests-per-second 0.5",
+            "pull A --start 2022 --end 2022 --retries 0 --timeout 5 --outage 2h --min-free 5G --wait-for-space",
+            "jobs --json -q",
+            "--json status",
+            "status 7",
+            "files winter --state failed",
+            "pause 1 2 three",
+            "resume --all",
+            "verify 1 --repair",
+            "manifest 1 --format csv",
+            "cite THEMIS_ASI_RAW",
+            "datasets",
+            "datasets themis",
+            "datasets show THEMIS_ASI_RAW",
+            "sites rego",
+            "engine run --until-idle --connections 2 -vv",
+            "engine status",
+            "completions zsh",
+            "man",
+        ];
+        for line in lines {
+            assert_eq!(parse(line).map(drop), Ok(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        use ErrorKind as E;
+        let table = [
+            ("", E::DisplayHelpOnMissingArgumentOrSubcommand),
+            ("pull", E::MissingRequiredArgument),
+            ("pull A", E::MissingRequiredArgument),
+            ("pull A --start 2022", E::MissingRequiredArgument),
+            ("pull A --end 2022", E::MissingRequiredArgument),
+            ("pull A --start yesterday --end 2022", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --events e.csv", E::ArgumentConflict),
+            ("pull A --start 2022 --end 2022 --margin 5", E::ArgumentConflict),
+            ("pull A --start 2022 --end 2022 --base https://h", E::ArgumentConflict),
+            ("pull A --margin 5", E::MissingRequiredArgument),
+            ("pull A --urls l", E::ArgumentConflict),
+            ("pull --urls l --manifest m", E::ArgumentConflict),
+            ("pull --urls l --start 2022 --end 2022", E::ArgumentConflict),
+            ("pull --urls l --site gill", E::ArgumentConflict),
+            ("pull --urls l --base ftp://h", E::ValueValidation),
+            ("pull --manifest m --base https://h", E::ArgumentConflict),
+            ("pull A --start 2022 --end 2022 --site gill,,fsmi", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --priority 101", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --connections 0", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --limit-rate fast", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --requests-per-second 0", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --timeout 0", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --header nonsense", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --on-existing keep", E::InvalidValue),
+            ("pull A --start 2022 --end 2022 --name 7", E::ValueValidation),
+            ("files 1 --state lost", E::InvalidValue),
+            ("pause", E::MissingRequiredArgument),
+            ("pause 1 --all", E::ArgumentConflict),
+            ("manifest 1 --format xml", E::InvalidValue),
+            ("frobnicate", E::InvalidSubcommand),
+            ("jobs --frobnicate", E::UnknownArgument),
+            ("--api ftp://h jobs", E::ValueValidation),
+        ];
+        for (line, kind) in table {
+            assert_eq!(parse(line).map(drop), Err(kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn header_values_do_not_show_in_debug_output() {
+        let line = ["skyhaul", "pull", "A", "--start", "2022", "--end", "2022", "--header", "X-Key: s3cret"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let shown = format!("{cli:?}");
+        assert!(shown.contains("X-Key") && !shown.contains("s3cret"), "{shown}");
+    }
+}

@@ -1,0 +1,85 @@
+//! `files`: a job's files, a line each, read from the queue page by page.
+
+use std::sync::Arc;
+
+use skyhaul_model::FileRecord;
+use skyhaul_queue::{FileQuery, Queue};
+
+use crate::access::with_queue;
+use crate::args::FilesArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::human;
+use crate::jobs::find;
+use crate::json::{FileDocument, done_seal};
+
+/// Files read from the queue at once.
+const PAGE: usize = 1_024;
+
+/// Runs the command.
+pub(crate) async fn run(args: FilesArgs, context: &Context) -> Result<Exit, CliError> {
+    with_queue(context, async |queue: Arc<dyn Queue>| {
+        let job = find(&*queue, &args.job.job).await?;
+        let state = args.state.map(Into::into);
+        let mut after = None;
+        loop {
+            let page = queue.files(job.id, FileQuery { state, after, limit: PAGE }).await?;
+            for file in &page.files {
+                if context.is_json() {
+                    context.output.json(&FileDocument::new(file))?;
+                } else {
+                    context.output.line(&line(file))?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(Exit::Done);
+            }
+        }
+    })
+    .await
+}
+
+/// Fixed widths, as the next page's files are not known yet.
+fn line(file: &FileRecord) -> String {
+    let sealed = done_seal(file);
+    let size = human::bytes_or_dash(sealed.map(|sealed| sealed.size).or(file.spec.size));
+    let verified = sealed.map_or("-", |sealed| sealed.verified.as_str());
+    let name = match &file.spec.path {
+        Ok(path) => path.as_str(),
+        Err(_) => file.spec.url.as_str(),
+    };
+    let line = format!("{:<7}  {size:>8}  {verified:<9}  {name}", file.state.as_str());
+    match &file.error {
+        Some(error) => format!("{line}  {}: {}", error.kind, error.message),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{ErrorKind, FileError, FileState, RelPath};
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn files_are_lines_of_fixed_columns() {
+        let mut done = samples::file();
+        done.spec.path = Ok(RelPath::parse("D/a.pgm.gz").unwrap());
+        let mut failed = done.clone();
+        failed.state = FileState::Failed;
+        failed.sealed = None;
+        failed.error = Some(FileError::new(ErrorKind::NotFound, "the server has no such file"));
+        let mut nameless = failed.clone();
+        nameless.spec.url = "https://h/../x".into();
+        nameless.spec.path = Err(FileError::new(ErrorKind::Path, "no"));
+        let lines = [done, failed, nameless].map(|file| line(&file));
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        done      2.14 MB  container  D/a.pgm.gz
+        failed          -  -          D/a.pgm.gz  not_found: the server has no such file
+        failed          -  -          https://h/../x  not_found: the server has no such file
+        ");
+    }
+}

@@ -1,0 +1,171 @@
+//! `status`: one job in full, or the engine and a line for each unfinished job.
+
+use std::sync::Arc;
+
+use skyhaul_model::{JobRecord, Source};
+use skyhaul_queue::Queue;
+
+use crate::access::with_queue;
+use crate::args::StatusArgs;
+use crate::commands::jobs::{table, what};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::human;
+use crate::jobs::find;
+use crate::json::{EngineDocument, JobDocument, OverviewDocument, Pace, overall};
+
+/// Runs the command.
+pub(crate) async fn run(args: StatusArgs, context: &Context) -> Result<Exit, CliError> {
+    match args.job {
+        Some(job) => {
+            let job = with_queue(context, async |queue: Arc<dyn Queue>| find(&*queue, &job).await).await?;
+            if context.is_json() {
+                context.output.json(&JobDocument::new(&job, Pace::default()))?;
+            } else {
+                context.output.lines(&in_full(&job))?;
+            }
+        }
+        None => overview(context).await?,
+    }
+    Ok(Exit::Done)
+}
+
+/// This process has the queue, so no engine runs.
+async fn overview(context: &Context) -> Result<(), CliError> {
+    let jobs = with_queue(context, async |queue: Arc<dyn Queue>| Ok(queue.jobs().await?)).await?;
+    let open: Vec<JobRecord> = jobs.into_iter().filter(|job| !job.state().is_final()).collect();
+    if context.is_json() {
+        let engine = EngineDocument { running: false, pid: None, version: None };
+        let jobs = open.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
+        return context.output.json(&OverviewDocument { engine, jobs });
+    }
+    context.output.line("engine: not running")?;
+    if open.is_empty() {
+        return context.output.line("no unfinished jobs");
+    }
+    context.output.lines(&table(&open))
+}
+
+fn in_full(job: &JobRecord) -> Vec<String> {
+    let mut rows = vec![("job", format!("{} ({})", job.id, what(job))), ("state", state(job))];
+    rows.extend(source(job));
+    rows.push(("out", job.query.out.clone()));
+    rows.push(("priority", job.priority.to_string()));
+    rows.push(("created", human::moment(job.created_at)));
+    if let Some(finished) = job.finished_at {
+        rows.push(("finished", human::moment(finished)));
+    }
+    rows.push(("windows", windows(job)));
+    rows.push(("files", files(job)));
+    rows.push(("bytes", bytes(job)));
+    rows.into_iter().map(|(name, value)| format!("{name:<9} {value}")).collect()
+}
+
+fn state(job: &JobRecord) -> String {
+    let state = job.state().as_str();
+    match job.error() {
+        Some(error) => format!("{state}: {}", error.message),
+        None => state.to_owned(),
+    }
+}
+
+fn source(job: &JobRecord) -> Vec<(&'static str, String)> {
+    match &job.query.source {
+        Source::Archive { api, datasets, intervals, sites, devices } => {
+            let mut rows = vec![("archive", api.clone()), ("datasets", datasets.join(", "))];
+            if let (Some(start), Some(end)) = overall(intervals) {
+                let several = match intervals.len() {
+                    1 => String::new(),
+                    count => format!(", {}", human::counted(count as u64, "interval")),
+                };
+                rows.push(("time", format!("{} to {}{several}", human::moment(start), human::moment(end))));
+            }
+            rows.push(("sites", all_or(sites)));
+            if !devices.is_empty() {
+                rows.push(("devices", devices.join(", ")));
+            }
+            rows
+        }
+        Source::Urls { base, .. } => {
+            vec![
+                ("source", "a list of URLs".to_owned()),
+                ("base", base.clone().unwrap_or_else(|| "-".into())),
+            ]
+        }
+        Source::Manifest { .. } => vec![("source", "a manifest".to_owned())],
+    }
+}
+
+fn all_or(names: &[String]) -> String {
+    if names.is_empty() { "all".to_owned() } else { names.join(", ") }
+}
+
+fn windows(job: &JobRecord) -> String {
+    let counts = job.windows;
+    format!("{} of {} listed, {} failed", counts.listed, counts.total, counts.failed)
+}
+
+fn files(job: &JobRecord) -> String {
+    let counts = job.files;
+    format!(
+        "{} of {} done, {} active, {} pending, {} failed",
+        human::count(counts.done),
+        human::count(counts.total),
+        human::count(counts.active),
+        human::count(counts.pending),
+        human::count(counts.failed)
+    )
+}
+
+fn bytes(job: &JobRecord) -> String {
+    let counts = job.bytes;
+    let total = counts.total.map_or_else(|| "a total not known".to_owned(), human::bytes);
+    format!(
+        "{} of {total} done, {} received, {} adopted",
+        human::bytes(counts.done),
+        human::bytes(counts.received),
+        human::bytes(counts.adopted)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{ErrorKind, FileError};
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_job_is_told_in_full() {
+        insta::assert_snapshot!(in_full(&samples::job()).join("\n"), @r"
+        job       7 (THEMIS_ASI_RAW)
+        state     running
+        archive   https://api.phys.ucalgary.ca
+        datasets  THEMIS_ASI_RAW
+        time      2022-01-01T06:00:00Z to 2022-01-01T06:59:59Z
+        sites     gill
+        out       /abs/dir
+        priority  0
+        created   2026-11-22T21:00:00Z
+        windows   1 of 1 listed, 0 failed
+        files     43 of 60 done, 5 active, 12 pending, 0 failed
+        bytes     92.0 MB of 129 MB done, 92.1 MB received, 0 B adopted
+        ");
+    }
+
+    #[test]
+    fn a_reason_stands_beside_the_state() {
+        let mut job = samples::job();
+        job.hold = Some(FileError::new(ErrorKind::Disk, "the disk is full"));
+        assert_eq!(state(&job), "paused: the disk is full");
+    }
+
+    #[test]
+    fn several_events_are_counted() {
+        let mut job = samples::job();
+        job.query.source = samples::archive(&[("2022-01-01", "2022-01-01"), ("2022-03-01", "2022-03-01")]);
+        let (_, time) = source(&job).into_iter().find(|(name, _)| *name == "time").unwrap();
+        assert_eq!(time, "2022-01-01T00:00:00Z to 2022-03-01T23:59:59Z, 2 intervals");
+    }
+}

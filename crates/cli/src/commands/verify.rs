@@ -1,0 +1,166 @@
+//! `verify`: reads the finished files again and compares them with what was recorded.
+//!
+//! Several files are read at once, never more than the machine has use for; the bad ones alone are
+//! remembered. With `--repair` they are queued again, which is durable before the command answers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skyhaul_model::{ErrorKind, FileError, FileRecord, FileState, JobRecord, VerifyLevel};
+use skyhaul_queue::{FileQuery, FileRef, Queue};
+use skyhaul_transfer::{Expected, check_file};
+use tokio::task::JoinSet;
+
+use crate::access::with_queue;
+use crate::args::VerifyArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::human;
+use crate::jobs::find;
+use crate::json::{BadFile, VerifyDocument};
+
+/// Files read from the queue at once.
+const PAGE: usize = 1_024;
+
+/// The most files that are re-read at once: disks gain little from more.
+const MOST_READERS: usize = 8;
+
+/// A file that is not as it was recorded.
+#[derive(Debug)]
+struct Bad {
+    file: FileRef,
+    told: BadFile,
+    error: FileError,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: VerifyArgs, context: &Context) -> Result<Exit, CliError> {
+    with_queue(context, async |queue: Arc<dyn Queue>| {
+        let job = find(&*queue, &args.job.job).await?;
+        let (files, bad) = Box::pin(compare(&*queue, &job)).await?;
+        let repaired = args.repair && !bad.is_empty();
+        if repaired {
+            queue.invalidate(bad.iter().map(|bad| (bad.file, bad.error.clone())).collect()).await?;
+        }
+        let count = bad.len();
+        let bad: Vec<BadFile> = bad.into_iter().map(|bad| bad.told).collect();
+        answer(context, &VerifyDocument { files, ok: files - count as u64, bad })?;
+        if repaired {
+            context.output.note(&format!("{} queued again", human::counted(count as u64, "file")));
+            context.output.hint("the same pull, or 'skyhaul engine run --until-idle', fetches them");
+            return Ok(Exit::Done);
+        }
+        if count > 0 {
+            context.output.hint(&format!("'skyhaul verify {} --repair' queues them again", job.id));
+            return Ok(Exit::SomeFailed);
+        }
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+fn answer(context: &Context, document: &VerifyDocument) -> Result<(), CliError> {
+    if context.is_json() {
+        return context.output.json(document);
+    }
+    for bad in &document.bad {
+        context.output.line(&format!("{:<8} {}: {}", bad.kind, bad.path, bad.message))?;
+    }
+    let (files, ok) = (human::counted(document.files, "file"), human::count(document.ok));
+    context.output.line(&format!("{files} read again, {ok} as recorded, {} not", document.bad.len()))
+}
+
+/// Re-reads every file that is done: how many there are, and the bad ones in listing order.
+async fn compare(queue: &dyn Queue, job: &JobRecord) -> Result<(u64, Vec<Bad>), CliError> {
+    let readers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
+    let out = PathBuf::from(&job.query.out);
+    let (mut files, mut bad) = (0, Vec::new());
+    let mut after = None;
+    loop {
+        let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
+        let page = queue.files(job.id, query).await?;
+        files += page.files.len() as u64;
+        let mut reading: JoinSet<Option<Bad>> = JoinSet::new();
+        for file in page.files {
+            if reading.len() >= readers {
+                bad.extend(finished(&mut reading).await?);
+            }
+            let reference = FileRef { job: job.id, seq: file.seq };
+            let out = out.clone();
+            reading.spawn_blocking(move || look(reference, &file, &out));
+        }
+        while !reading.is_empty() {
+            bad.extend(finished(&mut reading).await?);
+        }
+        after = page.next;
+        if after.is_none() {
+            bad.sort_unstable_by_key(|bad| bad.file);
+            return Ok((files, bad));
+        }
+    }
+}
+
+async fn finished(reading: &mut JoinSet<Option<Bad>>) -> Result<Option<Bad>, CliError> {
+    match reading.join_next().await {
+        Some(Ok(bad)) => Ok(bad),
+        Some(Err(error)) => Err(CliError::failed("reading a file broke off").because(&error)),
+        None => Ok(None),
+    }
+}
+
+/// Compares one file with its record. Blocking.
+fn look(file: FileRef, record: &FileRecord, out: &Path) -> Option<Bad> {
+    let (Ok(path), Some(sealed)) = (&record.spec.path, &record.sealed) else { return None };
+    let expected = Expected { size: Some(sealed.size), sha256: Some(sealed.sha256) };
+    // The digest settles the matter: what the format says of the same bytes was asked when they came.
+    let error = check_file(&out.join(path.as_str()), VerifyLevel::Length, &expected).err()?;
+    let kind = match error.kind {
+        ErrorKind::NotFound => "missing",
+        ErrorKind::Disk => "disk",
+        _ => "changed",
+    };
+    let told = BadFile { path: path.as_str().to_owned(), kind, message: error.message.clone() };
+    Some(Bad { file, told, error })
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{FileSeq, JobId, RelPath};
+
+    use super::*;
+    use crate::samples;
+
+    /// SHA-256 of "abc" (FIPS 180-2, appendix B.1).
+    const ABC: [u8; 32] = [
+        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0,
+        0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad,
+    ];
+
+    fn look_at(content: Option<&str>) -> Option<(&'static str, ErrorKind)> {
+        let out = tempfile::tempdir().unwrap();
+        let mut record = samples::file();
+        record.spec.path = Ok(RelPath::parse("a").unwrap());
+        if let Some(sealed) = &mut record.sealed {
+            (sealed.size, sealed.sha256) = (3, ABC);
+        }
+        if let Some(content) = content {
+            std::fs::write(out.path().join("a"), content).unwrap();
+        }
+        let file = FileRef { job: JobId(1), seq: FileSeq(1) };
+        look(file, &record, out.path()).map(|bad| (bad.told.kind, bad.error.kind))
+    }
+
+    #[test]
+    fn a_file_is_as_recorded_or_missing_or_changed() {
+        let table = [
+            (Some("abc"), None),
+            (Some("abd"), Some(("changed", ErrorKind::Checksum))),
+            (Some("ab"), Some(("changed", ErrorKind::Truncated))),
+            (None, Some(("missing", ErrorKind::NotFound))),
+        ];
+        for (content, found) in table {
+            assert_eq!(look_at(content), found, "{content:?}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The JSON shapes that scripts rely on. Fields may be added; none may be renamed or dropped.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use skyhaul_engine::Progress;
+use skyhaul_model::{
+    ByteCounts, FileCounts, FileError, FileRecord, Interval, JobRecord, Sealed, Source, Verified,
+    WindowCounts,
+};
+
+use crate::human::moment;
+
+/// How fast a job is being worked off; nothing for one that is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Body bytes a second.
+    pub(crate) rate_bytes_per_s: u64,
+    /// Seconds that are left, where that can be told.
+    pub(crate) eta_s: Option<u64>,
+}
+
+/// A job: `status JOB`, an element of `jobs`, the end of `pull`.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobDocument<'a> {
+    id: u64,
+    name: Option<&'a str>,
+    state: &'static str,
+    priority: i8,
+    created_at: String,
+    finished_at: Option<String>,
+    out: &'a str,
+    source: SourceDocument<'a>,
+    windows: WindowCounts,
+    files: FileCounts,
+    bytes: ByteCounts,
+    rate_bytes_per_s: u64,
+    eta_s: Option<u64>,
+    error: Option<&'a FileError>,
+}
+
+/// Where a job's list of files comes from.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum SourceDocument<'a> {
+    /// The archive.
+    Archive {
+        kind: &'static str,
+        api: &'a str,
+        datasets: &'a [String],
+        start: Option<String>,
+        end: Option<String>,
+        sites: &'a [String],
+        devices: &'a [String],
+        /// Only where there is more than one: of several, `start` and `end` are the first and the last.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        intervals: Vec<IntervalDocument<'a>>,
+    },
+    /// A list of URLs, or a manifest.
+    Urls {
+        kind: &'static str,
+        base: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        manifest: Option<bool>,
+    },
+}
+
+/// One stretch of an events file.
+#[derive(Debug, Serialize)]
+pub(crate) struct IntervalDocument<'a> {
+    start: String,
+    end: String,
+    site: Option<&'a str>,
+}
+
+/// A file: a line of `files`.
+#[derive(Debug, Serialize)]
+pub(crate) struct FileDocument<'a> {
+    path: Option<&'a str>,
+    url: &'a str,
+    state: &'static str,
+    size: Option<u64>,
+    sha256: Option<String>,
+    verified: Option<&'static str>,
+    attempts: u32,
+    error: Option<&'a FileError>,
+}
+
+/// `status` without a job.
+#[derive(Debug, Serialize)]
+pub(crate) struct OverviewDocument<'a> {
+    pub(crate) engine: EngineDocument,
+    pub(crate) jobs: Vec<JobDocument<'a>>,
+}
+
+/// Whether an engine is up.
+#[derive(Debug, Serialize)]
+pub(crate) struct EngineDocument {
+    pub(crate) running: bool,
+    pub(crate) pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<&'static str>,
+}
+
+/// `submit`.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubmittedDocument {
+    pub(crate) id: u64,
+    pub(crate) created: bool,
+}
+
+/// What became of a job that was steered.
+#[derive(Debug, Serialize)]
+pub(crate) struct SteeredDocument {
+    pub(crate) id: u64,
+    /// The job's state now; none once it is forgotten.
+    pub(crate) state: Option<&'static str>,
+}
+
+/// `plan`.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PlanDocument {
+    pub(crate) windows: Total,
+    pub(crate) files: FilesHere,
+    pub(crate) bytes: BytesHere,
+    pub(crate) free_bytes: u64,
+}
+
+/// A number of things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Total {
+    pub(crate) total: u64,
+}
+
+/// Files, and how many of them lie at their places already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct FilesHere {
+    pub(crate) total: u64,
+    pub(crate) here: u64,
+}
+
+/// Bytes, and how many of them lie at their places already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct BytesHere {
+    pub(crate) total: Option<u64>,
+    pub(crate) here: u64,
+}
+
+/// `verify`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct VerifyDocument {
+    pub(crate) files: u64,
+    pub(crate) ok: u64,
+    pub(crate) bad: Vec<BadFile>,
+}
+
+/// A file that is not as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct BadFile {
+    pub(crate) path: String,
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+}
+
+/// A file of `manifest --format json`: what `pull --manifest` reads.
+#[derive(Debug, Serialize)]
+pub(crate) struct ManifestFile<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+    pub(crate) verified: &'static str,
+}
+
+/// What `cite` tells of a dataset.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct CitationDocument {
+    pub(crate) dataset: String,
+    pub(crate) citation: Option<String>,
+    pub(crate) doi: Option<String>,
+    pub(crate) doi_details: Option<String>,
+    /// Where to read how to acknowledge data that has no DOI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledgement: Option<&'static str>,
+}
+
+impl<'a> JobDocument<'a> {
+    /// A job and how fast it goes.
+    pub(crate) fn new(job: &'a JobRecord, pace: Pace) -> Self {
+        Self {
+            id: job.id.0,
+            name: job.name.as_deref(),
+            state: job.state().as_str(),
+            priority: job.priority,
+            created_at: moment(job.created_at),
+            finished_at: job.finished_at.filter(|_| job.state().is_final()).map(moment),
+            out: &job.query.out,
+            source: SourceDocument::new(&job.query.source),
+            windows: job.windows,
+            files: job.files,
+            bytes: job.bytes,
+            rate_bytes_per_s: pace.rate_bytes_per_s,
+            eta_s: pace.eta_s,
+            error: job.error(),
+        }
+    }
+}
+
+impl Pace {
+    /// The pace that an engine tells of the first of its jobs.
+    pub(crate) fn of(progress: &Progress) -> Self {
+        Self { rate_bytes_per_s: progress.rate_bytes_per_s, eta_s: progress.eta_s }
+    }
+}
+
+impl<'a> SourceDocument<'a> {
+    /// A job's source.
+    pub(crate) fn new(source: &'a Source) -> Self {
+        match source {
+            Source::Archive { api, datasets, intervals, sites, devices } => {
+                let (start, end) = overall(intervals);
+                Self::Archive {
+                    kind: "archive",
+                    api,
+                    datasets,
+                    start: start.map(moment),
+                    end: end.map(moment),
+                    sites,
+                    devices,
+                    intervals: several(intervals),
+                }
+            }
+            Source::Urls { base, .. } => Self::Urls { kind: "urls", base: base.as_deref(), manifest: None },
+            Source::Manifest { .. } => Self::Urls { kind: "urls", base: None, manifest: Some(true) },
+        }
+    }
+}
+
+impl<'a> FileDocument<'a> {
+    /// A file of a job. What was proven is told only while it holds.
+    pub(crate) fn new(file: &'a FileRecord) -> Self {
+        let sealed = done_seal(file);
+        Self {
+            path: file.spec.path.as_ref().ok().map(skyhaul_model::RelPath::as_str),
+            url: &file.spec.url,
+            state: file.state.as_str(),
+            size: sealed.map(|sealed| sealed.size).or(file.spec.size),
+            sha256: sealed.map(|sealed| hex(&sealed.sha256)),
+            verified: sealed.map(|sealed| Verified::as_str(sealed.verified)),
+            attempts: file.attempts,
+            error: file.error.as_ref(),
+        }
+    }
+}
+
+/// What is known of a file's bytes, if it is done. Bytes that are sealed but not yet in place are not.
+pub(crate) fn done_seal(file: &FileRecord) -> Option<&Sealed> {
+    file.sealed.as_ref().filter(|_| file.state == skyhaul_model::FileState::Done)
+}
+
+/// The first start and the last end.
+pub(crate) fn overall(intervals: &[Interval]) -> (Option<Timestamp>, Option<Timestamp>) {
+    let start = intervals.iter().map(|interval| interval.start).min();
+    (start, intervals.iter().map(|interval| interval.end).max())
+}
+
+/// Bytes as lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn several(intervals: &[Interval]) -> Vec<IntervalDocument<'_>> {
+    // A single interval that holds for every site is told whole by start and end.
+    if let [Interval { site: None, .. }] = intervals {
+        return Vec::new();
+    }
+    let mut documents = Vec::with_capacity(intervals.len());
+    for Interval { start, end, site } in intervals {
+        let (start, end) = (moment(*start), moment(*end));
+        documents.push(IntervalDocument { start, end, site: site.as_deref() });
+    }
+    documents
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+    use skyhaul_model::{ErrorKind, FileState};
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_job_has_exactly_the_documented_shape() {
+        let pace = Pace { rate_bytes_per_s: 11_000_000, eta_s: Some(4) };
+        let text = serde_json::to_string(&JobDocument::new(&samples::job(), pace)).unwrap();
+        let documented = concat!(
+            r#"{"id":7,"name":null,"state":"running","priority":0,"created_at":"2026-11-22T21:00:00Z","finished_at":null,"#,
+            r#""out":"/abs/dir","source":{"kind":"archive","api":"https://api.phys.ucalgary.ca","datasets":["THEMIS_ASI_RAW"],"#,
+            r#""start":"2022-01-01T06:00:00Z","end":"2022-01-01T06:59:59Z","sites":["gill"],"devices":[]},"#,
+            r#""windows":{"total":1,"listed":1,"failed":0},"#,
+            r#""files":{"total":60,"pending":12,"active":5,"done":43,"failed":0},"#,
+            r#""bytes":{"total":129000000,"done":92000000,"received":92100000,"adopted":0},"#,
+            r#""rate_bytes_per_s":11000000,"eta_s":4,"error":null}"#,
+        );
+        assert_eq!(text, documented);
+    }
+
+    #[test]
+    fn a_held_job_is_paused_with_its_reason() {
+        let mut job = samples::job();
+        job.hold = Some(FileError::new(ErrorKind::Disk, "the disk is full"));
+        let value = to_value(JobDocument::new(&job, Pace::default())).unwrap();
+        assert_eq!(value["state"], "paused");
+        assert_eq!(value["error"], json!({"kind": "disk", "message": "the disk is full"}));
+        assert_eq!((&value["rate_bytes_per_s"], &value["eta_s"]), (&json!(0), &json!(null)));
+    }
+
+    #[test]
+    fn a_file_has_exactly_the_documented_shape() {
+        let file = samples::file();
+        let text = serde_json::to_string(&FileDocument::new(&file)).unwrap();
+        let documented = format!(
+            concat!(
+                r#"{{"path":"THEMIS_ASI_RAW/2022/01/01/gill_themis19/ut06/20220101_0600_gill_themis19_full.pgm.gz","#,
+                r#""url":"https://data.example/20220101_0600_gill_themis19_full.pgm.gz","state":"done","size":2138488,"#,
+                r#""sha256":"{}","verified":"container","attempts":1,"error":null}}"#,
+            ),
+            "ab".repeat(32)
+        );
+        assert_eq!(text, documented);
+    }
+
+    #[test]
+    fn nothing_is_proven_before_a_file_is_done() {
+        let mut file = samples::file();
+        file.state = FileState::Pending;
+        file.error = Some(FileError::new(ErrorKind::NotFound, "gone"));
+        let value = to_value(FileDocument::new(&file)).unwrap();
+        for field in ["size", "sha256", "verified"] {
+            assert!(value[field].is_null(), "{field}");
+        }
+        assert_eq!(value["error"], json!({"kind": "not_found", "message": "gone"}));
+        file.spec.path = Err(FileError::new(ErrorKind::Path, "no"));
+        assert!(to_value(FileDocument::new(&file)).unwrap()["path"].is_null());
+    }
+
+    #[test]
+    fn sources_tell_their_kind() {
+        let urls = Source::Urls { digest: "d".into(), base: Some("https://h".into()) };
+        let manifest = Source::Manifest { digest: "d".into() };
+        let events = samples::archive(&[("2022-01-01", "2022-01-01"), ("2022-03-01", "2022-03-01")]);
+        assert_eq!(
+            to_value(SourceDocument::new(&urls)).unwrap(),
+            json!({"kind": "urls", "base": "https://h"})
+        );
+        assert_eq!(
+            to_value(SourceDocument::new(&manifest)).unwrap(),
+            json!({"kind": "urls", "base": null, "manifest": true})
+        );
+        let events = to_value(SourceDocument::new(&events)).unwrap();
+        assert_eq!(events["start"], "2022-01-01T00:00:00Z");
+        assert_eq!(events["end"], "2022-03-01T23:59:59Z");
+        assert_eq!(events["intervals"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn small_answers_have_the_documented_shapes() {
+        let engine = EngineDocument { running: false, pid: None, version: None };
+        let overview = OverviewDocument { engine, jobs: Vec::new() };
+        assert_eq!(
+            serde_json::to_string(&overview).unwrap(),
+            r#"{"engine":{"running":false,"pid":null},"jobs":[]}"#
+        );
+        let plan = PlanDocument {
+            windows: Total { total: 1 },
+            files: FilesHere { total: 60, here: 2 },
+            bytes: BytesHere { total: None, here: 9 },
+            free_bytes: 5,
+        };
+        assert_eq!(
+            serde_json::to_string(&plan).unwrap(),
+            r#"{"windows":{"total":1},"files":{"total":60,"here":2},"bytes":{"total":null,"here":9},"free_bytes":5}"#
+        );
+        let verify = VerifyDocument {
+            files: 1,
+            ok: 0,
+            bad: vec![BadFile { path: "a".into(), kind: "missing", message: "m".into() }],
+        };
+        assert_eq!(
+            serde_json::to_string(&verify).unwrap(),
+            r#"{"files":1,"ok":0,"bad":[{"path":"a","kind":"missing","message":"m"}]}"#
+        );
+    }
+}

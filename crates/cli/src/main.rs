@@ -1,0 +1,96 @@
+//! The command `skyhaul`: parses, asks, prints. The work is done by the crates below.
+//!
+//! Nothing is kept here over a crash: whatever a command was told is durable once the queue has it.
+
+mod access;
+mod args;
+mod asking;
+mod catalogue;
+mod commands;
+mod config;
+mod context;
+mod error;
+mod events;
+mod exit;
+mod foreground;
+mod human;
+mod jobs;
+mod json;
+mod logging;
+mod nearest;
+mod order;
+mod out_root;
+mod output;
+mod policy;
+mod progress;
+mod query;
+#[cfg(test)]
+mod samples;
+mod settings;
+mod stop;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::logging::{Colour, IsTerminal};
+use crate::output::{ErrorStream, Output};
+use crate::settings::{Format, Loudness, Settings, Variables};
+use crate::stop::Stop;
+
+/// How long blocking work that was given up may still take before the process ends without it.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli).into(),
+        Err(error) => {
+            // Help and version are answers, all else is a wrong command line; a reader that has gone is fine.
+            let _nobody_reads = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let stderr = ErrorStream::process();
+    let settings = match Settings::resolve(&cli.global, Variables::of_process()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            Output::process(stderr, Format::Human, Loudness::Normal).error(&error);
+            return error.exit();
+        }
+    };
+    let output = Output::process(stderr, settings.format, settings.loudness);
+    let context = Context { settings, output, stop: Stop::default() };
+    let result = start(cli, &context).and_then(|exit| context.output.flush().map(|()| exit));
+    result.unwrap_or_else(|error| {
+        // What was answered before the failure still belongs to the reader.
+        let _told_already = context.output.flush();
+        context.output.error(&error);
+        error.exit()
+    })
+}
+
+fn start(cli: Cli, context: &Context) -> Result<Exit, CliError> {
+    let terminal = if context.output.is_watched() { IsTerminal::Yes } else { IsTerminal::No };
+    logging::start(&context.settings, context.output.stderr(), Colour::of_process(terminal))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("cannot start the async runtime").because(&error))?;
+    let result = runtime.block_on(async {
+        let listener = stop::listen(context.stop.clone())?;
+        let result = Box::pin(commands::run(cli.command, context)).await;
+        listener.abort();
+        result
+    });
+    runtime.shutdown_timeout(LAST_WAIT);
+    result
+}

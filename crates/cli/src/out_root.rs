@@ -1,0 +1,91 @@
+//! The output root's real path: what makes two spellings of one folder one job.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::CliError;
+
+/// Makes the folder if it is not there and gives its real, absolute path. Blocking.
+pub(crate) fn create(out: &Path) -> Result<String, CliError> {
+    let unusable = |error: std::io::Error| {
+        CliError::failed(format!("cannot use {} as output folder", out.display()))
+            .because(&error)
+            .hint("give another --out, or make it writable")
+    };
+    std::fs::create_dir_all(out).map_err(unusable)?;
+    text(std::fs::canonicalize(out).map_err(unusable)?)
+}
+
+/// The real path that [`create`] would give, without making anything. Blocking.
+pub(crate) fn foresee(out: &Path) -> Result<String, CliError> {
+    let unusable = |error: std::io::Error| {
+        CliError::failed(format!("cannot use {} as output folder", out.display())).because(&error)
+    };
+    let absolute = std::path::absolute(out).map_err(unusable)?;
+    let (existing, missing) = existing_prefix(&absolute);
+    let mut real = std::fs::canonicalize(&existing).map_err(unusable)?;
+    real.extend(missing);
+    text(real)
+}
+
+/// The deepest folder on the way to `path` that is there, and the components below it.
+fn existing_prefix(path: &Path) -> (PathBuf, Vec<OsString>) {
+    let mut existing = path.to_owned();
+    let mut missing = Vec::new();
+    while !existing.exists() {
+        let Some(name) = existing.file_name().map(OsString::from) else { break };
+        missing.push(name);
+        if !existing.pop() {
+            break;
+        }
+    }
+    missing.reverse();
+    (existing, missing)
+}
+
+/// The bytes that a user may still write to the disk which `out` lies on, or would. Blocking.
+pub(crate) fn free_bytes(out: &Path) -> Result<u64, CliError> {
+    let (existing, _) = existing_prefix(out);
+    fs4::available_space(&existing).map_err(|error| {
+        CliError::failed(format!("cannot see how much room is on {}", existing.display())).because(&error)
+    })
+}
+
+fn text(path: PathBuf) -> Result<String, CliError> {
+    path.into_os_string().into_string().map_err(|path| {
+        CliError::usage(format!("the output folder's name is not UTF-8: {}", path.to_string_lossy()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_foreseen_is_what_is_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("a/b/c");
+        let foreseen = foresee(&out).unwrap();
+        assert!(!folder.path().join("a").exists());
+        assert_eq!(create(&out).unwrap(), foreseen);
+        assert_eq!(create(&folder.path().join("a/./b/../b/c")).unwrap(), foreseen);
+        assert!(free_bytes(&out.join("x/y")).unwrap() > 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_and_its_target_are_one_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = create(&folder.path().join("real")).unwrap();
+        std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+        assert_eq!(create(&folder.path().join("link")).unwrap(), real);
+        assert_eq!(foresee(&folder.path().join("link/new")).unwrap(), format!("{real}/new"));
+    }
+
+    #[test]
+    fn a_file_is_no_output_folder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = create(file.path()).unwrap_err();
+        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Answers on stdout, everything else on stderr; nothing ever panics.
+
+use skyhaul_tests::{Paged, Replica, Sky};
+
+use crate::TEN_MINUTES;
+
+#[test]
+fn without_a_terminal_there_is_no_live_progress_and_no_colour() {
+    let replica = Replica::start("--small-files --missing _0603_");
+    let sky = Sky::new(&replica);
+    for flags in ["", "-v", "-vv", "--no-progress"] {
+        let ended = sky.run(&format!("pull {TEN_MINUTES} --out out{flags} {flags}")).exits(3);
+        for text in [&ended.stdout, &ended.stderr] {
+            assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{flags}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn on_a_pipe_progress_is_a_plain_line_now_and_then() {
+    let replica = Replica::start("--small-files --rate 15k");
+    let sky = Sky::new(&replica);
+    let line = format!("pull {TEN_MINUTES} --out out");
+    let pull = sky.spawn(&line);
+    pull.wait_stderr("how far it is", |text| text.lines().any(|line| line.contains(" of 10 files")));
+    let ended = pull.kill();
+    assert!(!ended.stderr.contains('\r'), "{:?}", ended.stderr);
+}
+
+#[test]
+fn quiet_says_nothing_when_all_is_well_and_one_thing_when_not() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let ended = sky.ok(&format!("pull {TEN_MINUTES} --out out -q"));
+    assert_eq!(ended.stderr, "");
+    let ended = sky.run("pull NO_SUCH_DATASET --start 2022 --end 2022 --out out -q").exits(4);
+    assert!(!ended.stderr.trim().is_empty());
+}
+
+#[test]
+fn json_on_stdout_is_one_document_and_nothing_else_whatever_happens() {
+    let replica = Replica::start("--small-files --missing _0603_ --flip first-attempt");
+    let sky = Sky::new(&replica);
+    let line = format!("{TEN_MINUTES} --out out");
+    sky.ok(&format!("plan {line} --json -vv")).json();
+    sky.ok(&format!("submit {line} --no-start --json -vv")).json();
+    sky.run(&format!("pull {line} --json -vv")).exits(3).json();
+    for line in
+        ["status 1", "status", "jobs", "verify 1", "cite 1", "datasets", "sites", "manifest 1 --format json"]
+    {
+        sky.ok(&format!("{line} --json -vv")).json();
+    }
+    assert_eq!(sky.ok("files 1 --json -vv").json_lines().len(), 10);
+    for line in ["status 99", "status nobody", "files 99", "frobnicate", "datasets show NOTHING_LIKE_IT"] {
+        assert_eq!(sky.run(&format!("{line} --json")).stdout, "", "{line}");
+    }
+}
+
+#[test]
+fn answers_for_people_are_on_stdout_and_hints_on_stderr() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.ok(&format!("pull {TEN_MINUTES} --out out --name winter"));
+    for (line, told) in [
+        ("jobs", "winter"),
+        ("status 1", "completed"),
+        ("files 1", "_0603_gill"),
+        ("manifest 1", "_0603_gill"),
+        ("datasets rego", "REGO_RAW"),
+        ("sites rego", "gill"),
+        ("cite REGO_RAW", "10.11575"),
+        ("--version", "skyhaul "),
+    ] {
+        let ended = sky.ok(line);
+        assert!(ended.stdout.contains(told), "{line}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn errors_are_a_sentence_and_their_causes_come_with_v() {
+    let sky = Sky::at("http://127.0.0.1:9");
+    let short = sky.run("datasets").exits(4).tells("127.0.0.1:9");
+    assert!(short.stderr.lines().count() <= 3, "{}", short.stderr);
+    let long = sky.run("datasets -v").exits(4);
+    assert!(long.stderr.lines().count() > short.stderr.lines().count(), "{}", long.stderr);
+    assert!(!long.stderr.contains("backtrace"), "{}", long.stderr);
+}
+
+#[test]
+fn the_log_is_as_loud_as_the_variable_says() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let usual = sky.ok("datasets rego").stderr;
+    let sky = sky.with("SKYHAUL_LOG", "trace");
+    let traced = sky.ok("datasets rego --state-dir fresh").stderr;
+    assert!(traced.len() > usual.len(), "{traced}");
+    // A filter that makes no sense is told or ignored, but nothing to fall over.
+    let sky = sky.with("SKYHAUL_LOG", "=[=nonsense");
+    let ended = sky.run("jobs");
+    assert!(matches!(ended.code, Some(0 | 2)), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_reason_to_complain() {
+    let replica = Replica::start("--small-files --listing-size 5000");
+    let sky = Sky::new(&replica);
+    let list: String = replica
+        .listing("name=REPLICA_BULK_RAW&start=2000-01-01&end=2000-01-31")
+        .iter()
+        .map(|url| format!("{url}\n"))
+        .collect();
+    sky.write("list.txt", list);
+    sky.ok("submit --urls list.txt --out out --no-start");
+    for line in ["files 1", "files 1 --json"] {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let mut pager = Paged::spawn(&mut sky.command(&words));
+        assert_eq!(pager.read_lines(3), 3);
+        let (_, said) = pager.close();
+        assert_eq!(said, "", "{line}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_page_are_printed() {
+    let sky = Sky::at("http://127.0.0.1:9");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = sky.ok(&format!("completions {shell}")).stdout;
+        assert!(script.contains("skyhaul") && script.contains("on-existing"), "{shell}: {script}");
+    }
+    sky.run("completions tcsh").exits(2);
+    let page = sky.ok("man").stdout;
+    assert!(page.contains(".TH") && page.contains("pull") && page.contains("130"), "no manual page");
+    for line in ["--help", "pull --help", "help submit", "engine --help"] {
+        assert!(!sky.ok(line).stdout.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn nothing_panics_whatever_is_typed() {
+    let sky = Sky::at("http://127.0.0.1:9");
+    let words: [&[&str]; 14] = [
+        &[""],
+        &["pull", ""],
+        &["pull", "\u{0}".trim_matches('\u{0}'), "--start", "", "--end", ""],
+        &["pull", "ä", "--start", "2022-01-01T99", "--end", "2022"],
+        &["pull", "A", "--start", "-1", "--end", "99999"],
+        &["pull", "A", "--start", "0000", "--end", "0000", "--out", ""],
+        &["status", "99999999999999999999999"],
+        &["status", "-1"],
+        &["files", "1", "--state", ""],
+        &["--state-dir", "", "jobs"],
+        &["--api", "http://[::1", "jobs"],
+        &["--api", "http://ä.example:99999", "datasets"],
+        &[
+            "pull",
+            "A",
+            "--start",
+            "9999",
+            "--end",
+            "9999",
+            "--limit-rate",
+            "99999999999999999999T",
+            "--out",
+            "o",
+        ],
+        &["pull", "A", "--start", "2022", "--end", "2022", "--outage", "99999999999999d", "--out", "o"],
+    ];
+    for line in words {
+        let ended = sky.run_words(line);
+        assert!(matches!(ended.code, Some(1..=6)), "{line:?}: {ended:?}");
+        assert!(
+            !ended.stderr.contains("panicked") && !ended.stderr.trim().is_empty(),
+            "{line:?}: {}",
+            ended.stderr
+        );
+    }
+}
