@@ -1,0 +1,49 @@
+//! Which boot of the machine this is: after a power cut the index is not believed, after a mere crash it is.
+
+use std::fmt;
+
+/// The name of a boot that cannot be told from others.
+const UNKNOWN: &str = "unknown";
+
+/// One boot of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootId(String);
+
+impl BootId {
+    /// The boot that this process runs in; on systems that do not tell, one that equals no other.
+    #[must_use]
+    pub fn current() -> Self {
+        // proc(5), /proc/sys/kernel/random/boot_id: a random UUID made at boot.
+        let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self::named(told.trim())
+    }
+
+    /// A boot by its name; an empty name is an unknown boot.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(if name.is_empty() { UNKNOWN } else { name }.to_owned())
+    }
+
+    /// Whether what was in memory and not yet on disk in the `earlier` boot is still there.
+    pub(crate) fn is_same_boot(&self, earlier: &str) -> bool {
+        self.0 == earlier && self.0 != UNKNOWN
+    }
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_boot_is_never_the_same() {
+        assert!(BootId::named("a").is_same_boot("a"));
+        assert!(!BootId::named("a").is_same_boot("b"));
+        assert!(!BootId::named("").is_same_boot(UNKNOWN));
+    }
+}

@@ -1,0 +1,142 @@
+//! One table of the index: rows that have changed are kept in memory until they are written together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use skyhaul_model::JobId;
+use skyhaul_queue::{QueueError, Result};
+
+use super::row::{Row, key, number, seal, unseal};
+use super::store::sled_error;
+
+/// Rows of one kind.
+pub(crate) struct Table<R> {
+    tree: sled::Tree,
+    path: PathBuf,
+    /// What is known of rows, newer than or equal to what sled holds.
+    cache: BTreeMap<(JobId, u64), Cached<R>>,
+    changed: usize,
+}
+
+struct Cached<R> {
+    row: Option<R>,
+    changed: bool,
+}
+
+impl<R: Row> Table<R> {
+    pub(super) fn new(tree: &sled::Tree, path: &Path) -> Self {
+        Self { tree: tree.clone(), path: path.to_owned(), cache: BTreeMap::new(), changed: 0 }
+    }
+
+    /// The row, kept in memory for the next time.
+    pub(crate) fn get(&mut self, job: JobId, number: u64) -> Result<Option<&R>> {
+        self.load(job, number).map(|cached| cached.row.as_ref())
+    }
+
+    /// The row, without keeping it: for passing over many.
+    pub(crate) fn peek(&self, job: JobId, number: u64) -> Result<Option<R>> {
+        match self.cache.get(&(job, number)) {
+            Some(cached) => Ok(cached.row.clone()),
+            None => self.fetch(job, number),
+        }
+    }
+
+    /// Puts a row in its place.
+    pub(crate) fn put(&mut self, job: JobId, number: u64, row: R) {
+        self.replace(job, number, Some(row));
+    }
+
+    /// Removes a row.
+    pub(crate) fn remove(&mut self, job: JobId, number: u64) {
+        self.replace(job, number, None);
+    }
+
+    /// Changes a row in its place, if it is there.
+    pub(crate) fn edit(&mut self, job: JobId, number: u64, change: impl FnOnce(&mut R)) -> Result<()> {
+        let cached = self.load(job, number)?;
+        if let Some(row) = &mut cached.row {
+            change(row);
+            let newly = !std::mem::replace(&mut cached.changed, true);
+            self.changed += usize::from(newly);
+        }
+        Ok(())
+    }
+
+    /// The numbers of up to `limit` rows that are written, from `from` on. Unwritten changes are not seen.
+    pub(crate) fn written(&self, job: JobId, from: u64, limit: usize) -> Result<Vec<u64>> {
+        let range = self.tree.range(key::<R>(job, from)..=key::<R>(job, u64::MAX));
+        let mut numbers = Vec::new();
+        for item in range.keys().take(limit) {
+            let key = item.map_err(|error| sled_error("cannot read", &self.path, error))?;
+            numbers.extend(number(&key));
+        }
+        Ok(numbers)
+    }
+
+    /// The jobs that have rows which are written.
+    pub(crate) fn jobs(&self) -> Result<Vec<JobId>> {
+        let mut jobs = Vec::new();
+        for item in self.tree.scan_prefix([R::TABLE]).keys() {
+            let key = item.map_err(|error| sled_error("cannot read", &self.path, error))?;
+            let id = key.get(1..9).and_then(|bytes| bytes.first_chunk::<8>());
+            jobs.extend(id.map(|bytes| JobId(u64::from_be_bytes(*bytes))));
+        }
+        jobs.dedup();
+        Ok(jobs)
+    }
+
+    /// Adds what has changed to the batch; says how many rows.
+    pub(super) fn drain_into(&mut self, batch: &mut sled::Batch) -> usize {
+        for (&(job, number), cached) in self.cache.iter_mut().filter(|(_, cached)| cached.changed) {
+            let key = key::<R>(job, number);
+            match &cached.row {
+                Some(row) => batch.insert(&key[..], seal(&key, row)),
+                None => batch.remove(&key[..]),
+            }
+            cached.changed = false;
+        }
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Drops from memory what can be read again.
+    pub(super) fn forget(&mut self) {
+        self.cache.retain(|_, cached| cached.changed);
+    }
+
+    /// Drops a job's rows from memory, changed or not.
+    pub(super) fn forget_job(&mut self, job: JobId) {
+        self.cache.retain(|(of, _), _| *of != job);
+        self.changed = self.cache.values().filter(|cached| cached.changed).count();
+    }
+
+    pub(super) fn changed(&self) -> usize {
+        self.changed
+    }
+
+    pub(super) fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    fn replace(&mut self, job: JobId, number: u64, row: Option<R>) {
+        let before = self.cache.insert((job, number), Cached { row, changed: true });
+        self.changed += usize::from(!before.is_some_and(|cached| cached.changed));
+    }
+
+    fn load(&mut self, job: JobId, number: u64) -> Result<&mut Cached<R>> {
+        if !self.cache.contains_key(&(job, number)) {
+            let row = self.fetch(job, number)?;
+            self.cache.insert((job, number), Cached { row, changed: false });
+        }
+        Ok(self.cache.entry((job, number)).or_insert(Cached { row: None, changed: false }))
+    }
+
+    fn fetch(&self, job: JobId, number: u64) -> Result<Option<R>> {
+        let key = key::<R>(job, number);
+        let found = self.tree.get(key).map_err(|error| sled_error("cannot read", &self.path, error))?;
+        let damaged = || QueueError::Damaged {
+            path: self.path.clone(),
+            what: format!("row {number} of table '{}' of job {job} is not whole", char::from(R::TABLE)),
+        };
+        found.map(|value| unseal(&key, &value).ok_or_else(damaged)).transpose()
+    }
+}

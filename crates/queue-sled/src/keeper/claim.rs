@@ -1,0 +1,163 @@
+//! Claiming files: who is next, and what a worker has to know of it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use skyhaul_model::{FileSeq, FileState, JobId};
+use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, FileRef, LeaseOwner, QueueError, Result};
+
+use super::Keeper;
+use crate::apply::{Entry, load, place, time};
+use crate::dispatch::{FileClaim, Lease};
+use crate::index::Index;
+use crate::job::Job;
+
+impl Keeper {
+    pub(crate) fn claim_files(&mut self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        self.clock = self.clock.max(request.now);
+        self.expire_files(request.now)?;
+        let dealt = self.deal(request)?;
+        self.changed |= !dealt.is_empty();
+        let described: Result<Vec<Claim>> = dealt.iter().map(|file| self.describe(*file)).collect();
+        if described.is_err() {
+            // Nobody would ever end these claims.
+            for file in dealt {
+                let dispatch = &mut self.job_mut(file.job)?.dispatch;
+                dispatch.claims.remove(&file.seq);
+                dispatch.put_back(file.seq, None);
+            }
+        }
+        described
+    }
+
+    pub(crate) fn renew(&mut self, owner: LeaseOwner, until: Timestamp) {
+        for dispatch in self.jobs.values_mut().map(|job| &mut job.dispatch) {
+            let files = dispatch.claims.values_mut().map(|claim| &mut claim.lease);
+            let windows = dispatch.window_claims.values_mut().map(|claim| &mut claim.lease);
+            files.chain(windows).filter(|lease| lease.owner == owner).for_each(|lease| lease.until = until);
+        }
+    }
+
+    pub(crate) fn next_due(&self, filter: &ClaimFilter) -> Option<Timestamp> {
+        self.runnable(filter).filter_map(|job| job.dispatch.next_due(self.clock)).min()
+    }
+
+    /// Claims that nobody renewed are given back as if released.
+    fn expire_files(&mut self, now: Timestamp) -> Result<()> {
+        let mut expired = Vec::new();
+        for job in self.jobs.values() {
+            let claims = job.dispatch.claims.iter().filter(|(_, claim)| claim.lease.until <= now);
+            expired.extend(claims.map(|(seq, _)| (job.id, *seq)));
+        }
+        self.record_checkpoints(&expired)?;
+        for &(id, seq) in &expired {
+            let dispatch = &mut self.job_mut(id)?.dispatch;
+            dispatch.claims.remove(&seq);
+            dispatch.put_back(seq, None);
+        }
+        self.changed |= !expired.is_empty();
+        Ok(())
+    }
+
+    /// Chooses files and puts them under claims.
+    fn deal(&mut self, request: &ClaimRequest) -> Result<Vec<FileRef>> {
+        let mut by_priority: BTreeMap<Reverse<i8>, Vec<JobId>> = BTreeMap::new();
+        for job in self.runnable(&request.filter) {
+            by_priority.entry(Reverse(job.settings().priority)).or_default().push(job.id);
+        }
+        let lease = Lease { owner: request.owner, until: request.until };
+        let mut dealt = Vec::new();
+        for mut ids in by_priority.into_values() {
+            // Who comes behind the job that was served last is first, the others follow in a circle.
+            ids.sort_by_key(|id| (*id <= self.turn, *id));
+            let mut circle = VecDeque::from(ids);
+            while dealt.len() < request.limit
+                && let Some(id) = circle.pop_front()
+            {
+                let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
+                if let Some(seq) = take_next(job, &mut self.index, request.now, lease)? {
+                    dealt.push(FileRef { job: id, seq });
+                    self.turn = id;
+                    circle.push_back(id);
+                }
+            }
+        }
+        Ok(dealt)
+    }
+
+    fn describe(&mut self, file: FileRef) -> Result<Claim> {
+        let FileRef { job: id, seq } = file;
+        let entry = self.entry(file)?;
+        let (offset, slot) = self.chunk_place(file)?;
+        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
+        let spec = self.cache.spec(job, offset, slot)?;
+        let sealed = entry.seal.map(|seal| self.cache.sealed(job, seal.at, seq)).transpose()?;
+        Ok(Claim {
+            file,
+            spec,
+            attempts: entry.attempts,
+            failures: entry.failures,
+            last_error: entry.error,
+            received: entry.received,
+            sealed,
+        })
+    }
+
+    /// All that is stored of the file.
+    pub(super) fn entry(&mut self, file: FileRef) -> Result<Entry> {
+        self.job(file.job)?;
+        let found = load(&mut self.index, file.job, file.seq)?;
+        found.ok_or(QueueError::NoSuchFile(file.job, file.seq))
+    }
+
+    /// Where the file's chunk lies in the ledger, and the file in the chunk.
+    pub(super) fn chunk_place(&mut self, file: FileRef) -> Result<(u64, u16)> {
+        let missing = || QueueError::NoSuchFile(file.job, file.seq);
+        let (chunk, slot) = place(file.seq).ok_or_else(missing)?;
+        let row = self.index.chunks.get(file.job, u64::from(chunk))?.ok_or_else(missing)?;
+        Ok((row.offset, slot))
+    }
+}
+
+/// Puts the job's next due file under a claim.
+fn take_next(job: &mut Job, index: &mut Index, now: Timestamp, lease: Lease) -> Result<Option<FileSeq>> {
+    job.dispatch.wake(now);
+    while let Some(seq) = next_candidate(job, index)? {
+        let Some(entry) = load(index, job.id, seq)? else { continue };
+        if entry.state != FileState::Pending || job.dispatch.claims.contains_key(&seq) {
+            continue;
+        }
+        match time(entry.not_before).filter(|at| *at > now) {
+            Some(later) => job.dispatch.waiting.insert(seq, later),
+            None => {
+                let claim = FileClaim { lease, recorded: entry.received, received: entry.received };
+                job.dispatch.claims.insert(seq, claim);
+                return Ok(Some(seq));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The next file that may be pending: of those that came back, else at the cursor, which moves on.
+fn next_candidate(job: &mut Job, index: &Index) -> Result<Option<FileSeq>> {
+    if let Some(seq) = job.dispatch.returned.pop_first() {
+        return Ok(Some(seq));
+    }
+    while let Some((chunk, slot)) =
+        place(job.dispatch.cursor).filter(|(chunk, _)| *chunk < job.row.next_chunk)
+    {
+        let row = index.chunks.peek(job.id, u64::from(chunk))?;
+        let found = row.and_then(|row| row.slots(FileState::Pending, slot).next());
+        match found {
+            Some(slot) => {
+                let seq = FileSeq(u64::from(chunk) << 16 | u64::from(slot));
+                job.dispatch.cursor = FileSeq(seq.0 + 1);
+                return Ok(Some(seq));
+            }
+            None => job.dispatch.cursor = FileSeq((u64::from(chunk) + 1) << 16),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,184 @@
+//! Commands on jobs.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord, NewWindow, Plan};
+use skyhaul_queue::{Created, JobUpdate, NewJob, QueueError, Requeued, Result, SecretHeader};
+
+use super::Keeper;
+use crate::disk;
+use crate::job::Job;
+use crate::ledger::{CreatedFacts, Event, Ledger, Settings};
+use crate::recover;
+
+/// A new job's list of files, copied into the state directory already.
+pub(crate) struct Prepared {
+    pub(crate) copy: PathBuf,
+    pub(crate) windows: Vec<NewWindow>,
+}
+
+impl Keeper {
+    pub(crate) fn create_job(
+        &mut self,
+        new: NewJob,
+        input: Option<Prepared>,
+        now: Timestamp,
+    ) -> Result<Created> {
+        let key = new.query.key();
+        let known = self.jobs.values().find(|job| job.facts.key == key).map(|job| job.id);
+        self.check_name(known, new.name.as_deref())?;
+        match known {
+            Some(id) => {
+                if !new.headers.is_empty() {
+                    self.write_headers(id, &new.headers)?;
+                }
+                let update =
+                    JobUpdate { name: new.name, priority: Some(new.priority), policy: Some(new.policy) };
+                self.update_job(id, update)?;
+                // The copy of the list is the one that is there already.
+                input.map_or(Ok(()), |input| disk::remove(&input.copy))?;
+                Ok(Created { id, created: false })
+            }
+            None => {
+                let id = self.dir.take_id()?;
+                let settings = Settings { name: new.name, priority: new.priority, policy: new.policy };
+                let facts = CreatedFacts { key, query: new.query, created_at: now, settings };
+                self.make_folder(id, facts, &new.headers, input)?;
+                // A new job is read from its ledger as any other is.
+                let loaded = recover::rebuild_job(&self.dir, &mut self.index, id);
+                let job = self.or_stop(loaded)?;
+                self.jobs.insert(id, job);
+                self.changed = true;
+                Ok(Created { id, created: true })
+            }
+        }
+    }
+
+    pub(crate) fn job_record(&self, id: JobId) -> Option<JobRecord> {
+        self.jobs.get(&id).map(Job::record)
+    }
+
+    pub(crate) fn job_record_by_key(&self, key: &JobKey) -> Option<JobRecord> {
+        self.jobs.values().find(|job| job.facts.key == *key).map(Job::record)
+    }
+
+    pub(crate) fn job_records(&self) -> Vec<JobRecord> {
+        self.jobs.values().map(Job::record).collect()
+    }
+
+    pub(crate) fn update_job(&mut self, id: JobId, update: JobUpdate) -> Result<()> {
+        let before = self.job(id)?.settings().clone();
+        self.check_name(Some(id), update.name.as_deref())?;
+        let after = Settings {
+            name: update.name.or_else(|| before.name.clone()),
+            priority: update.priority.unwrap_or(before.priority),
+            policy: update.policy.unwrap_or_else(|| before.policy.clone()),
+        };
+        if after != before {
+            self.record(id, &Event::Changed(after.clone()))?;
+            self.job_mut(id)?.facts.settings = after;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_intent(&mut self, id: JobId, intent: Intent, now: Timestamp) -> Result<()> {
+        if self.job(id)?.row.intent != intent {
+            self.record(id, &Event::Intent { intent, at: now.into() })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_hold(&mut self, id: JobId, reason: Option<FileError>) -> Result<()> {
+        self.job_mut(id)?.hold = reason;
+        self.changed = true;
+        Ok(())
+    }
+
+    pub(crate) fn requeue_failed(&mut self, id: JobId) -> Result<Requeued> {
+        let before = self.job(id)?.row.clone();
+        let refused = matches!(before.plan, Plan::Refused(_));
+        if !refused && before.windows_failed == 0 && before.files_failed == 0 {
+            return Ok(Requeued::default());
+        }
+        self.record(id, &Event::Requeued)?;
+        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
+        job.dispatch.rewind();
+        job.load_windows(&self.index)?;
+        Ok(Requeued {
+            files: before.files_failed - job.row.files_failed,
+            windows: before.windows_failed - job.row.windows_failed,
+        })
+    }
+
+    pub(crate) fn remove_job(&mut self, id: JobId) -> Result<()> {
+        self.job(id)?;
+        self.dir.hide_job(id)?;
+        // From here on the job is gone, whatever becomes of its rows and files.
+        self.jobs.remove(&id);
+        self.unsynced.remove(&id);
+        self.changed = true;
+        let cleared = self.index.clear_job(id);
+        self.or_stop(cleared)?;
+        self.dir.forget_job(id)
+    }
+
+    pub(crate) fn secret_headers(&self, id: JobId) -> Result<Vec<SecretHeader>> {
+        self.job(id)?;
+        let path = self.dir.headers(id);
+        let Some(content) = disk::read(&path)? else { return Ok(Vec::new()) };
+        // What is wrong with it is not told: it might be a secret.
+        serde_json::from_slice(&content).map_err(|_| QueueError::Damaged {
+            path,
+            what: "it holds no headers; give them again with --header".to_owned(),
+        })
+    }
+
+    /// Where the job's list of files lies, if it has one.
+    pub(crate) fn input_path(&self, id: JobId) -> Result<PathBuf> {
+        self.job(id).map(|_| self.dir.input(id))
+    }
+
+    fn check_name(&self, own: Option<JobId>, name: Option<&str>) -> Result<()> {
+        let Some(name) = name else { return Ok(()) };
+        let mut others = self.jobs.values().filter(|job| Some(job.id) != own);
+        let holder = others.find(|job| job.settings().name.as_deref() == Some(name));
+        holder.map_or(Ok(()), |job| Err(QueueError::NameTaken(name.to_owned(), job.id)))
+    }
+
+    fn write_headers(&mut self, id: JobId, headers: &[SecretHeader]) -> Result<()> {
+        self.changed = true;
+        disk::replace(&self.dir.headers(id), &headers_json(headers))
+    }
+
+    /// Makes the job's folder: there is no job before all of it is durable.
+    fn make_folder(
+        &self,
+        id: JobId,
+        facts: CreatedFacts,
+        headers: &[SecretHeader],
+        input: Option<Prepared>,
+    ) -> Result<()> {
+        let unborn = self.dir.unborn(id);
+        disk::remove_all(&unborn)?;
+        disk::create_dir(&unborn)?;
+        if !headers.is_empty() {
+            disk::replace(&unborn.join("headers"), &headers_json(headers))?;
+        }
+        let at = facts.created_at.into();
+        let mut ledger = Ledger::create(&unborn.join("ledger"), id)?;
+        ledger.append(&Event::Created(Box::new(facts)))?;
+        if let Some(Prepared { copy, windows }) = input {
+            disk::rename(&copy, &unborn.join("input"))?;
+            ledger.append(&Event::Planned { windows, at })?;
+        }
+        // Some systems do not rename folders that hold an open file.
+        drop(ledger);
+        self.dir.publish_job(id)
+    }
+}
+
+fn headers_json(headers: &[SecretHeader]) -> Vec<u8> {
+    // Pairs of strings cannot fail to serialise; an empty file is refused when read.
+    serde_json::to_vec(headers).unwrap_or_default()
+}

@@ -1,0 +1,205 @@
+//! The queue's inside, owned by one thread: check, append to the ledger, apply, and once for a whole group
+//! of commands make it durable.
+//!
+//! Whatever fails on the way from appending to syncing stops the queue for good: nothing more is accepted,
+//! and nothing that was not synced is ever acknowledged. Opening the queue anew finds what is durable.
+
+mod cache;
+mod claim;
+mod jobs;
+mod plan;
+mod read;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use skyhaul_model::{FileSeq, Illegal, JobId};
+use skyhaul_queue::{ClaimFilter, QueueError, Result, Revision};
+use tokio::sync::watch;
+
+pub(crate) use jobs::Prepared;
+
+use self::cache::Cache;
+use crate::apply::Applier;
+use crate::boot::BootId;
+use crate::index::{Index, IndexState, write_state};
+use crate::job::Job;
+use crate::ledger::{Event, FrameMark};
+use crate::state_dir::StateDir;
+
+/// Everything, behind one thread.
+pub(crate) struct Keeper {
+    dir: StateDir,
+    boot: BootId,
+    index: Index,
+    jobs: BTreeMap<JobId, Job>,
+    cache: Cache,
+    /// The job that was dealt the last claimed file.
+    turn: JobId,
+    /// The latest time that a claim was made at.
+    clock: Timestamp,
+    /// Jobs whose ledgers have frames that are not synced.
+    unsynced: BTreeSet<JobId>,
+    revision: watch::Sender<Revision>,
+    /// Whether this group of commands has changed what records and pages show.
+    changed: bool,
+    /// Why nothing more is accepted.
+    stopped: Option<String>,
+    /// Whether the index has been given up for this opening.
+    doubted: bool,
+}
+
+impl Keeper {
+    pub(crate) fn new(dir: StateDir, boot: BootId, index: Index, jobs: BTreeMap<JobId, Job>) -> Self {
+        Self {
+            dir,
+            boot,
+            index,
+            jobs,
+            cache: Cache::default(),
+            turn: JobId(0),
+            clock: Timestamp::MIN,
+            unsynced: BTreeSet::new(),
+            revision: watch::Sender::new(Revision(1)),
+            changed: false,
+            stopped: None,
+            doubted: false,
+        }
+    }
+
+    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revision.subscribe()
+    }
+
+    pub(crate) fn dir(&self) -> &StateDir {
+        &self.dir
+    }
+
+    /// Refuses everything once the queue has stopped.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        self.stopped.as_ref().map_or(Ok(()), |why| Err(QueueError::Stopped(why.clone())))
+    }
+
+    /// Stops the queue for good. The index may hold what the ledger does not: it is not believed again.
+    pub(crate) fn stop(&mut self, why: String) {
+        self.stopped.get_or_insert(why);
+        self.doubt_index();
+    }
+
+    /// Remembers on disk that the index has to be rebuilt, where a command met damage.
+    pub(crate) fn notice(&mut self, error: &QueueError) {
+        if matches!(error, QueueError::Damaged { .. }) {
+            self.doubt_index();
+        }
+    }
+
+    /// Makes durable what the commands since the last time have recorded. One sync for each ledger.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.check_running()?;
+        for id in std::mem::take(&mut self.unsynced) {
+            let synced = self.jobs.get_mut(&id).map_or(Ok(()), |job| job.ledger.sync());
+            self.or_stop(synced)?;
+            self.put_ledger_away(id);
+        }
+        let spilled = self.index.spill_if_large();
+        self.or_stop(spilled)?;
+        if std::mem::take(&mut self.changed) {
+            self.revision.send_modify(|revision| revision.0 += 1);
+        }
+        Ok(())
+    }
+
+    /// Ends cleanly: what claims have received is recorded, the index is synced and believed next time.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.check_running()?;
+        let claims: Vec<(JobId, FileSeq)> = self
+            .jobs
+            .iter()
+            .flat_map(|(id, job)| job.dispatch.claims.keys().map(|seq| (*id, *seq)))
+            .collect();
+        self.record_checkpoints(&claims)?;
+        self.commit()?;
+        let Self { dir, boot, index, doubted, .. } = self;
+        index.close()?;
+        if doubted { Ok(()) } else { write_state(&dir.index_state(), IndexState::Clean, &boot) }
+    }
+
+    /// Appends to the job's ledger and applies; on failure the queue stops.
+    fn record(&mut self, id: JobId, event: &Event) -> Result<FrameMark> {
+        let mark = self.append(id, event)?;
+        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
+        let mut applier =
+            Applier { job: id, row: &mut job.row, index: &mut self.index, gaps: &[], skipped: 0 };
+        let applied = applier.apply(event, mark);
+        self.or_stop(applied)?;
+        self.changed = true;
+        Ok(mark)
+    }
+
+    /// Appends to the job's ledger alone.
+    fn append(&mut self, id: JobId, event: &Event) -> Result<FrameMark> {
+        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
+        let appended = job.ledger.append(event);
+        self.unsynced.insert(id);
+        self.or_stop(appended)
+    }
+
+    fn or_stop<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if let Err(error) = &outcome {
+            self.stop(told(error));
+        }
+        outcome
+    }
+
+    fn doubt_index(&mut self) {
+        if !std::mem::replace(&mut self.doubted, true) {
+            let told = write_state(&self.dir.index_state(), IndexState::Rebuild, &self.boot);
+            if let Err(error) = told {
+                tracing::warn!(%error, "cannot mark the index for rebuilding");
+            }
+        }
+    }
+
+    /// Finished jobs keep no file open.
+    fn put_ledger_away(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.row.finished_at.is_some()) {
+            job.ledger.put_away();
+        }
+    }
+
+    fn job(&self, id: JobId) -> Result<&Job> {
+        self.jobs.get(&id).ok_or(QueueError::NoSuchJob(id))
+    }
+
+    fn job_mut(&mut self, id: JobId) -> Result<&mut Job> {
+        self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))
+    }
+
+    /// The jobs that may give out claims.
+    fn runnable(&self, filter: &ClaimFilter) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(move |job| {
+            let wanted = match filter {
+                ClaimFilter::All => true,
+                ClaimFilter::Jobs(ids) => ids.contains(&job.id),
+            };
+            wanted && job.is_runnable()
+        })
+    }
+}
+
+/// An error with its causes, in one sentence.
+fn told(error: &QueueError) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        sentence = format!("{sentence}: {error}");
+        cause = error.source();
+    }
+    sentence
+}
+
+/// A step that a file's state does not allow.
+fn conflict(job: JobId, seq: FileSeq) -> impl FnOnce(Illegal) -> QueueError {
+    move |illegal| QueueError::Conflict(job, seq, illegal)
+}

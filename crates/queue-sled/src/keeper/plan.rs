@@ -1,0 +1,193 @@
+//! Commands of planning.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use skyhaul_model::{FileSpec, JobId, Plan, WindowId, WindowRecord, WindowState};
+use skyhaul_queue::{
+    ClaimRequest, ClaimedWindow, PlanOutcome, QueueError, Result, WindowOutcome, WindowPage, WindowQuery,
+};
+
+use super::Keeper;
+use crate::apply::time;
+use crate::codec::Moment;
+use crate::dispatch::{Lease, WindowClaim};
+use crate::index::WindowRow;
+use crate::ledger::{ChunkRef, Event, Listed};
+use crate::pack::{CHUNK_BYTES, CHUNK_FILES, next_chunk, pack, plain_length};
+
+/// Windows of a page, at most.
+const PAGE_WINDOWS: usize = 4_096;
+
+impl Keeper {
+    pub(crate) fn settle_plan(&mut self, id: JobId, outcome: PlanOutcome, now: Timestamp) -> Result<()> {
+        if self.job(id)?.row.plan != Plan::Unplanned {
+            return Ok(());
+        }
+        let at = now.into();
+        let event = match outcome {
+            PlanOutcome::Windows(windows) => Event::Planned { windows, at },
+            PlanOutcome::Refused(error) => Event::Refused { error, at },
+        };
+        self.record(id, &event)?;
+        self.offer_windows(id, WindowId(0))
+    }
+
+    pub(crate) fn claim_windows(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimedWindow>> {
+        self.clock = self.clock.max(request.now);
+        self.expire_windows(request.now)?;
+        let mut order: Vec<JobId> = self.runnable(&request.filter).map(|job| job.id).collect();
+        order.sort_by_key(|id| self.jobs.get(id).map(|job| Reverse(job.settings().priority)));
+        let mut claimed = Vec::new();
+        for id in order {
+            self.job_mut(id)?.dispatch.wake(request.now);
+            while claimed.len() < request.limit
+                && let Some(window) = self.job_mut(id)?.dispatch.windows.pop_first()
+            {
+                claimed.push(self.claim_window(id, window, request)?);
+            }
+        }
+        self.changed |= !claimed.is_empty();
+        Ok(claimed)
+    }
+
+    pub(crate) fn stage_files(&mut self, id: JobId, window: WindowId, files: Vec<FileSpec>) -> Result<()> {
+        self.claim_of(id, window)?.rest.extend(files);
+        loop {
+            let rest = &self.claim_of(id, window)?.rest;
+            let bytes: usize = rest.iter().take(CHUNK_FILES).map(plain_length).sum();
+            if rest.len() < CHUNK_FILES && bytes <= CHUNK_BYTES {
+                return Ok(());
+            }
+            self.stage_chunk(id, window)?;
+        }
+    }
+
+    pub(crate) fn settle_window(
+        &mut self,
+        id: JobId,
+        window: WindowId,
+        outcome: WindowOutcome,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.claim_of(id, window)?;
+        let at = Moment::from(now);
+        let event = match outcome {
+            WindowOutcome::Released => None,
+            WindowOutcome::Listed { bytes } => Some(Event::Listed(self.listed(id, window, bytes, at)?)),
+            WindowOutcome::Split(parts) => {
+                let first = WindowId(self.job(id)?.row.next_window);
+                Some(Event::Split { window, first, parts })
+            }
+            WindowOutcome::Retry { at, error } => Some(Event::Retry { window, not_before: at.into(), error }),
+            WindowOutcome::Failed(error) => Some(Event::WindowFailed { window, error, at }),
+        };
+        if let Some(event) = &event {
+            self.record(id, event)?;
+        }
+        self.job_mut(id)?.dispatch.window_claims.remove(&window);
+        match event {
+            Some(Event::Split { first, .. }) => self.offer_windows(id, first),
+            _ => self.give_back(id, window),
+        }
+    }
+
+    pub(crate) fn windows(&self, id: JobId, query: WindowQuery) -> Result<WindowPage> {
+        let job = self.job(id)?;
+        let first = query.after.map_or(0, |after| after.0.saturating_add(1));
+        let limit = query.limit.clamp(1, PAGE_WINDOWS);
+        let mut page = WindowPage::default();
+        for number in first..job.row.next_window {
+            let Some(row) = self.index.windows.peek(id, u64::from(number))? else { continue };
+            if row.state == WindowState::Split {
+                continue;
+            }
+            if page.windows.len() == limit {
+                page.next = page.windows.last().map(|last| last.id);
+                break;
+            }
+            page.windows.push(window_record(WindowId(number), row));
+        }
+        Ok(page)
+    }
+
+    fn claim_window(&mut self, id: JobId, window: WindowId, request: &ClaimRequest) -> Result<ClaimedWindow> {
+        let found = self.index.windows.peek(id, u64::from(window.0))?;
+        let row = found.ok_or(QueueError::NotClaimed(id, window))?;
+        let lease = Lease { owner: request.owner, until: request.until };
+        let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new() };
+        self.job_mut(id)?.dispatch.window_claims.insert(window, claim);
+        Ok(ClaimedWindow { job: id, window: window_record(window, row) })
+    }
+
+    fn expire_windows(&mut self, now: Timestamp) -> Result<()> {
+        let mut expired = Vec::new();
+        for job in self.jobs.values_mut() {
+            let claims = &mut job.dispatch.window_claims;
+            expired
+                .extend(claims.extract_if(.., |_, claim| claim.lease.until <= now).map(|(w, _)| (job.id, w)));
+        }
+        for (id, window) in expired {
+            self.give_back(id, window)?;
+        }
+        Ok(())
+    }
+
+    /// A window without a claim can be claimed again if it is still pending.
+    fn give_back(&mut self, id: JobId, window: WindowId) -> Result<()> {
+        let row = self.index.windows.peek(id, u64::from(window.0))?;
+        if let Some(row) = row.filter(|row| row.state == WindowState::Pending) {
+            self.job_mut(id)?.put_window_back(window, row.not_before);
+        }
+        Ok(())
+    }
+
+    /// Lets the windows from this one on be claimed.
+    fn offer_windows(&mut self, id: JobId, first: WindowId) -> Result<()> {
+        (first.0..self.job(id)?.row.next_window).try_for_each(|window| self.give_back(id, WindowId(window)))
+    }
+
+    fn claim_of(&mut self, id: JobId, window: WindowId) -> Result<&mut WindowClaim> {
+        let claims = &mut self.job_mut(id)?.dispatch.window_claims;
+        claims.get_mut(&window).ok_or(QueueError::NotClaimed(id, window))
+    }
+
+    /// Packs the first files that are staged and puts them into the ledger, where nothing names them yet.
+    fn stage_chunk(&mut self, id: JobId, window: WindowId) -> Result<()> {
+        let rest = &mut self.claim_of(id, window)?.rest;
+        let files: Vec<FileSpec> = rest.drain(..next_chunk(rest)).collect();
+        let packed = pack(&files).map_err(|source| QueueError::Io {
+            action: "cannot pack files for",
+            path: self.dir.ledger(id),
+            source,
+        })?;
+        let mark = self.append(id, &Event::Chunk { window, packed })?;
+        self.claim_of(id, window)?.chunks.push(chunk_ref(mark.offset, &files));
+        Ok(())
+    }
+
+    fn listed(&mut self, id: JobId, window: WindowId, bytes: Option<u64>, at: Moment) -> Result<Listed> {
+        while !self.claim_of(id, window)?.rest.is_empty() {
+            self.stage_chunk(id, window)?;
+        }
+        let chunks = self.claim_of(id, window)?.chunks.clone();
+        Ok(Listed { window, first_chunk: self.job(id)?.row.next_chunk, chunks, bytes, at })
+    }
+}
+
+fn chunk_ref(offset: u64, files: &[FileSpec]) -> ChunkRef {
+    let lost = (0..).zip(files).filter(|(_, file)| file.path.is_err()).map(|(slot, _)| slot);
+    let sizes = || files.iter().filter_map(|file| file.size);
+    ChunkRef {
+        offset,
+        count: files.len() as u16,
+        lost: lost.collect(),
+        sized: sizes().count() as u16,
+        size_sum: sizes().fold(0, u64::saturating_add),
+    }
+}
+
+fn window_record(id: WindowId, row: WindowRow) -> WindowRecord {
+    let WindowRow { target, state, failures, error, not_before } = row;
+    WindowRecord { id, target, state, failures, error, not_before: time(not_before) }
+}

@@ -1,0 +1,330 @@
+//! What can happen to a job, as its ledger tells it.
+//!
+//! Each kind has a number that is never used for anything else, and a version. A job's facts (query,
+//! name, priority, policy) are JSON inside, so that fields can be added; all else is bincode. Claims and
+//! holds are in no ledger: they end with the process.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use skyhaul_model::{
+    FileError, FileSeq, Intent, JobKey, JobPolicy, NewWindow, Proof, Query, Sealed, Verified, WindowId,
+};
+
+use super::frame::Frame;
+use crate::codec::{self, Moment};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    /// The job was made.
+    Created(Box<CreatedFacts>),
+    /// What a person may change was changed.
+    Changed(Settings),
+    /// A person wants something else of it.
+    Intent { intent: Intent, at: Moment },
+    /// The query ended in these windows, numbered from 0.
+    Planned { windows: Vec<NewWindow>, at: Moment },
+    /// The query was refused.
+    Refused { error: FileError, at: Moment },
+    /// Files of a window's listing, packed. They count only once a [`Event::Listed`] names this frame.
+    Chunk { window: WindowId, packed: Vec<u8> },
+    /// A window is listed.
+    Listed(Listed),
+    /// A window's place was taken by these, numbered from `first`.
+    Split { window: WindowId, first: WindowId, parts: Vec<NewWindow> },
+    /// A window's attempt failed and another follows.
+    Retry { window: WindowId, not_before: Moment, error: FileError },
+    /// A window was given up.
+    WindowFailed { window: WindowId, error: FileError, at: Moment },
+    /// Everything that failed was put back.
+    Requeued,
+    /// Files' bytes are whole, checked and synced.
+    Sealed(Vec<SealedFile>),
+    /// Files are published.
+    Done { files: Vec<FileSeq>, at: Moment },
+    /// Attempts failed.
+    Failed { files: Vec<FailedFile>, at: Moment },
+    /// More was received for files, or their sealed bytes are gone.
+    Received(Vec<ReceivedFile>),
+    /// Published bytes were found missing or damaged.
+    Invalidated(Vec<(FileSeq, FileError)>),
+}
+
+/// What makes a job this job, and what it was told first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CreatedFacts {
+    pub(crate) key: JobKey,
+    pub(crate) query: Query,
+    pub(crate) created_at: Timestamp,
+    pub(crate) settings: Settings,
+}
+
+/// What a person may change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    pub(crate) priority: i8,
+    pub(crate) policy: JobPolicy,
+}
+
+/// A listing: it names the chunks that make it up, and says what a reader has to know without opening them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) window: WindowId,
+    /// The number of the first chunk; the others follow.
+    pub(crate) first_chunk: u32,
+    pub(crate) chunks: Vec<ChunkRef>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) at: Moment,
+}
+
+/// A chunk's frame, and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChunkRef {
+    pub(crate) offset: u64,
+    /// Files.
+    pub(crate) count: u16,
+    /// Slots of files whose path cannot be made.
+    pub(crate) lost: Vec<u16>,
+    /// Files that told their size.
+    pub(crate) sized: u16,
+    /// The sum of those sizes.
+    pub(crate) size_sum: u64,
+}
+
+/// A sealed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SealedFile {
+    pub(crate) seq: FileSeq,
+    size: u64,
+    sha256: [u8; 32],
+    verified: Verified,
+    proof: Proof,
+    received: u64,
+}
+
+/// A failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedFile {
+    pub(crate) seq: FileSeq,
+    pub(crate) error: FileError,
+    pub(crate) failures: u32,
+    pub(crate) received: u64,
+    /// When it is tried again; none: given up.
+    pub(crate) not_before: Option<Moment>,
+}
+
+/// What was received for a file over all attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReceivedFile {
+    pub(crate) seq: FileSeq,
+    pub(crate) received: u64,
+    pub(crate) seal_lost: bool,
+}
+
+/// Why a whole frame says nothing to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undecodable {
+    /// A newer skyhaul wrote it.
+    Newer,
+    /// It was never written by any.
+    Garbled,
+}
+
+impl SealedFile {
+    pub(crate) fn new(seq: FileSeq, sealed: &Sealed) -> Self {
+        let Sealed { size, sha256, verified, proof, received } = *sealed;
+        Self { seq, size, sha256, verified, proof, received }
+    }
+
+    pub(crate) fn sealed(&self) -> Sealed {
+        let Self { size, sha256, verified, proof, received, .. } = *self;
+        Sealed { size, sha256, verified, proof, received }
+    }
+}
+
+impl Event {
+    /// The version in which every kind is written.
+    pub(crate) const VERSION: u8 = 1;
+
+    /// The number of the kind.
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Self::Created(_) => 1,
+            Self::Changed(_) => 2,
+            Self::Intent { .. } => 3,
+            Self::Planned { .. } => 4,
+            Self::Refused { .. } => 5,
+            Self::Chunk { .. } => 6,
+            Self::Listed(_) => 7,
+            Self::Split { .. } => 8,
+            Self::Retry { .. } => 9,
+            Self::WindowFailed { .. } => 10,
+            Self::Requeued => 11,
+            Self::Sealed(_) => 12,
+            Self::Done { .. } => 13,
+            Self::Failed { .. } => 14,
+            Self::Received(_) => 15,
+            Self::Invalidated(_) => 16,
+        }
+    }
+
+    /// The frame's payload.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Created(facts) => json(facts),
+            Self::Changed(settings) => json(settings),
+            Self::Intent { intent, at } => codec::encode(&(intent, at)),
+            Self::Planned { windows, at } => codec::encode(&(windows, at)),
+            Self::Refused { error, at } => codec::encode(&(error, at)),
+            Self::Chunk { window, packed } => [&window.0.to_le_bytes()[..], packed].concat(),
+            Self::Listed(listed) => codec::encode(listed),
+            Self::Split { window, first, parts } => codec::encode(&(window, first, parts)),
+            Self::Retry { window, not_before, error } => codec::encode(&(window, not_before, error)),
+            Self::WindowFailed { window, error, at } => codec::encode(&(window, error, at)),
+            Self::Requeued => Vec::new(),
+            Self::Sealed(files) => codec::encode(files),
+            Self::Done { files, at } => codec::encode(&(files, at)),
+            Self::Failed { files, at } => codec::encode(&(files, at)),
+            Self::Received(files) => codec::encode(files),
+            Self::Invalidated(files) => codec::encode(files),
+        }
+    }
+
+    /// What a whole frame says.
+    pub(crate) fn decode(frame: &Frame) -> Result<Self, Undecodable> {
+        if frame.version > Self::VERSION || frame.kind > 16 {
+            return Err(Undecodable::Newer);
+        }
+        Self::decode_payload(frame.kind, &frame.payload).ok_or(Undecodable::Garbled)
+    }
+
+    fn decode_payload(kind: u8, payload: &[u8]) -> Option<Self> {
+        use codec::decode;
+        Some(match kind {
+            1 => Self::Created(serde_json::from_slice(payload).ok()?),
+            2 => Self::Changed(serde_json::from_slice(payload).ok()?),
+            3 => decode(payload).map(|(intent, at)| Self::Intent { intent, at })?,
+            4 => decode(payload).map(|(windows, at)| Self::Planned { windows, at })?,
+            5 => decode(payload).map(|(error, at)| Self::Refused { error, at })?,
+            6 => {
+                let (window, packed) = payload.split_first_chunk::<4>()?;
+                Self::Chunk { window: WindowId(u32::from_le_bytes(*window)), packed: packed.to_vec() }
+            }
+            7 => Self::Listed(decode(payload)?),
+            8 => decode(payload).map(|(window, first, parts)| Self::Split { window, first, parts })?,
+            9 => decode(payload).map(|(window, not_before, error)| Self::Retry {
+                window,
+                not_before,
+                error,
+            })?,
+            10 => decode(payload).map(|(window, error, at)| Self::WindowFailed { window, error, at })?,
+            11 => payload.is_empty().then_some(Self::Requeued)?,
+            12 => Self::Sealed(decode(payload)?),
+            13 => decode(payload).map(|(files, at)| Self::Done { files, at })?,
+            14 => decode(payload).map(|(files, at)| Self::Failed { files, at })?,
+            15 => Self::Received(decode(payload)?),
+            16 => Self::Invalidated(decode(payload)?),
+            _ => return None,
+        })
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    // Structs of strings and numbers cannot fail to serialise; an empty payload is refused when read.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{ErrorKind, Source, WindowTarget};
+
+    use super::super::frame::FrameMark;
+    use super::*;
+
+    fn samples() -> Vec<Event> {
+        let at = Moment::from(Timestamp::from_second(1_700_000_000).unwrap());
+        let error = FileError::new(ErrorKind::NotFound, "status 404");
+        let query =
+            Query { source: Source::Urls { digest: "d".to_owned(), base: None }, out: "/o".to_owned() };
+        let target = WindowTarget::Slice { offset: 0, length: 900, first_line: 1 };
+        let window = WindowId(3);
+        let chunk = ChunkRef { offset: 24, count: 2, lost: vec![1], sized: 1, size_sum: 300 };
+        let sealed = Sealed {
+            size: 300,
+            sha256: [7; 32],
+            verified: Verified::Container,
+            proof: Proof::Fetched,
+            received: 301,
+        };
+        let failed = FailedFile {
+            seq: FileSeq(65_537),
+            error: error.clone(),
+            failures: 1,
+            received: 9,
+            not_before: Some(at),
+        };
+        vec![
+            Event::Created(Box::new(CreatedFacts {
+                key: query.key(),
+                query,
+                created_at: at.into(),
+                settings: Settings::default(),
+            })),
+            Event::Changed(Settings { name: Some("night".to_owned()), priority: -3, ..Settings::default() }),
+            Event::Intent { intent: Intent::Paused, at },
+            Event::Planned { windows: vec![NewWindow { target: target.clone() }], at },
+            Event::Refused { error: error.clone(), at },
+            Event::Chunk { window, packed: vec![1, 2, 3] },
+            Event::Listed(Listed { window, first_chunk: 5, chunks: vec![chunk], bytes: Some(12), at }),
+            Event::Split { window, first: WindowId(9), parts: vec![NewWindow { target }] },
+            Event::Retry { window, not_before: at, error: error.clone() },
+            Event::WindowFailed { window, error: error.clone(), at },
+            Event::Requeued,
+            Event::Sealed(vec![SealedFile::new(FileSeq(1), &sealed)]),
+            Event::Done { files: vec![FileSeq(1), FileSeq(70_000)], at },
+            Event::Failed { files: vec![failed], at },
+            Event::Received(vec![ReceivedFile { seq: FileSeq(2), received: 77, seal_lost: true }]),
+            Event::Invalidated(vec![(FileSeq(1), error)]),
+        ]
+    }
+
+    fn frame(kind: u8, version: u8, payload: Vec<u8>) -> Frame {
+        Frame { mark: FrameMark::default(), kind, version, payload }
+    }
+
+    #[test]
+    fn every_kind_comes_back() {
+        for (index, event) in samples().into_iter().enumerate() {
+            assert_eq!(usize::from(event.kind()), index + 1);
+            assert_eq!(Event::decode(&frame(event.kind(), 1, event.encode())), Ok(event));
+        }
+    }
+
+    /// A change here is a change of the stored format: it needs a new version, not a new line. What is
+    /// JSON inside may gain fields and must be readable without them.
+    #[test]
+    fn the_formats_bytes_are_these() {
+        let golden: Vec<&str> = include_str!("../golden/events.txt").lines().collect();
+        assert_eq!(golden.len(), samples().len());
+        for (event, line) in samples().into_iter().zip(golden) {
+            let (kind, stored) = line.split_once(' ').unwrap_or((line, ""));
+            let stored = if event.kind() <= 2 { stored.as_bytes().to_vec() } else { from_hex(stored) };
+            assert_eq!(kind.parse(), Ok(event.kind()));
+            assert!(event.kind() <= 2 || event.encode() == stored, "{line} is now {:02x?}", event.encode());
+            assert_eq!(Event::decode(&frame(event.kind(), 1, stored)), Ok(event));
+        }
+    }
+
+    fn from_hex(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_a_newer_one_wrote_is_told_from_what_nobody_wrote() {
+        assert_eq!(Event::decode(&frame(17, 1, vec![])), Err(Undecodable::Newer));
+        assert_eq!(Event::decode(&frame(11, 2, vec![])), Err(Undecodable::Newer));
+        assert_eq!(Event::decode(&frame(11, 1, vec![0])), Err(Undecodable::Garbled));
+    }
+}

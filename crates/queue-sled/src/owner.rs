@@ -1,0 +1,184 @@
+//! The one thread that owns the queue, and how commands get to it and answers back.
+//!
+//! Commands wait in a bounded channel. The thread takes those that are waiting, up to a bound, carries each
+//! out, makes all of it durable at once, and only then answers: one sync serves a whole group. A panic
+//! within ends the queue, not the process; its callers are told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use skyhaul_queue::{QueueError, Result, Revision};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::boot::BootId;
+use crate::keeper::Keeper;
+use crate::recover;
+
+/// Commands that may wait; who comes later waits for a place.
+const INBOX: usize = 256;
+
+/// Commands that are made durable together, at most.
+const GROUP: usize = 256;
+
+/// Gives an answer, once it is known whether everything before it is durable.
+type Answer = Box<dyn FnOnce(&Durable) + Send>;
+
+/// Whether a group is durable; if not, why not.
+type Durable = std::result::Result<(), String>;
+
+/// What a command does to the queue.
+type Work = Box<dyn FnOnce(&mut Keeper) -> Answer + Send>;
+
+enum Command {
+    Run(Work),
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// What is known once the queue is open.
+pub(crate) struct Start {
+    pub(crate) notes: Vec<String>,
+    pub(crate) revisions: watch::Receiver<Revision>,
+    pub(crate) incoming: PathBuf,
+}
+
+/// The way to the thread; joined when dropped.
+pub(crate) struct Owner {
+    inbox: Option<mpsc::Sender<Command>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Owner {
+    /// Starts the thread, which opens the queue.
+    pub(crate) async fn start(root: PathBuf, boot: BootId) -> Result<(Self, Start)> {
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let (started, start) = oneshot::channel();
+        let path = root.clone();
+        let spawned = std::thread::Builder::new()
+            .name("skyhaul-queue".to_owned())
+            .spawn(move || run(root, boot, started, commands));
+        let thread =
+            spawned.map_err(|source| QueueError::Io { action: "cannot start a thread for", path, source })?;
+        let owner = Self { inbox: Some(inbox), thread: Mutex::new(Some(thread)) };
+        let start = start.await.unwrap_or_else(|_| Err(gone()))?;
+        Ok((owner, start))
+    }
+
+    /// Has the thread carry out a command; the answer comes when what it did is durable.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Keeper) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let run = move |keeper: &mut Keeper| -> Answer {
+            let outcome = keeper.check_running().and_then(|()| command(keeper));
+            outcome.as_ref().err().into_iter().for_each(|error| keeper.notice(error));
+            Box::new(move |durable| {
+                let told = match durable {
+                    Ok(()) => outcome,
+                    Err(why) => outcome.and(Err(QueueError::Stopped(why.clone()))),
+                };
+                // Who asked may have gone away since.
+                let _ = reply.send(told);
+            })
+        };
+        self.send(Command::Run(Box::new(run))).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Ends the thread cleanly; fine if it has ended.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        if self.send(Command::Close(reply)).await.is_err() {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+
+    async fn send(&self, command: Command) -> Result<()> {
+        let inbox = self.inbox.as_ref().ok_or_else(gone)?;
+        inbox.send(command).await.map_err(|_| gone())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Without a sender the thread comes to its end by itself, after what was sent already.
+        self.inbox = None;
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It catches its panics itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> QueueError {
+    QueueError::Stopped("it has been closed".to_owned())
+}
+
+fn run(
+    root: PathBuf,
+    boot: BootId,
+    started: oneshot::Sender<Result<Start>>,
+    mut commands: mpsc::Receiver<Command>,
+) {
+    let path = root.clone();
+    let opened = catch_unwind(AssertUnwindSafe(|| recover::open(&root, boot)));
+    let panicked = || QueueError::Damaged { path, what: "it cannot be opened".to_owned() };
+    let mut keeper = match opened.unwrap_or_else(|_| Err(panicked())) {
+        Ok((keeper, notes)) => {
+            let start = Start { notes, revisions: keeper.revisions(), incoming: keeper.dir().incoming() };
+            // Who opened it may have gone away; then it is closed again below.
+            let _ = started.send(Ok(start));
+            keeper
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let closing = serve(&mut keeper, &mut commands);
+    let closed = catch_unwind(AssertUnwindSafe(|| keeper.close()));
+    let closed = closed.unwrap_or_else(|_| Err(QueueError::Stopped("closing it failed".to_owned())));
+    match closing {
+        Some(reply) => drop(reply.send(closed)),
+        None => closed
+            .err()
+            .into_iter()
+            .for_each(|error| tracing::warn!(%error, "the queue was not closed cleanly")),
+    }
+}
+
+/// Works until there is nobody left to ask for anything, or one asks to close.
+fn serve(keeper: &mut Keeper, commands: &mut mpsc::Receiver<Command>) -> Option<oneshot::Sender<Result<()>>> {
+    while let Some(first) = commands.blocking_recv() {
+        let waiting = std::iter::from_fn(|| commands.try_recv().ok()).take(GROUP - 1);
+        let mut group = Vec::new();
+        let mut closing = None;
+        for command in std::iter::once(first).chain(waiting) {
+            match command {
+                Command::Run(command) => group.push(command),
+                Command::Close(reply) => {
+                    closing = Some(reply);
+                    break;
+                }
+            }
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| run_group(keeper, group)));
+        if outcome.is_err() {
+            keeper.stop("it met a fault of its own; open it again".to_owned());
+        }
+        if closing.is_some() {
+            return closing;
+        }
+    }
+    None
+}
+
+fn run_group(keeper: &mut Keeper, group: Vec<Work>) {
+    let answers: Vec<Answer> = group.into_iter().map(|command| command(keeper)).collect();
+    let durable = keeper.commit().map_err(|error| error.to_string());
+    answers.into_iter().for_each(|answer| answer(&durable));
+}

@@ -1,0 +1,236 @@
+//! The queue that others see: the traits, each verb handed to the owning thread.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use skyhaul_model::{FileError, FileSpec, Intent, JobId, JobKey, JobRecord, Sealed, WindowId};
+use skyhaul_queue::{
+    Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Created, FailedAttempt, FilePage, FileQuery, FileRef,
+    JobQueue, JobUpdate, LeaseOwner, NewJob, PlanOutcome, PlanQueue, QueueError, Received, Requeued, Result,
+    Revision, SecretHeader, WindowOutcome, WindowPage, WindowQuery, WorkQueue,
+};
+use tokio::sync::watch;
+
+use crate::boot::BootId;
+use crate::disk::{self, io_error};
+use crate::keeper::Prepared;
+use crate::owner::{Owner, Start};
+
+/// A durable queue in a state directory of its own.
+///
+/// What a call has returned from is durable. Dropping the queue closes it as [`SledQueue::close`] does, but
+/// blocks the thread that drops it and tells no error.
+pub struct SledQueue {
+    owner: Owner,
+    revisions: watch::Receiver<Revision>,
+    /// Where lists of files are copied to, and a number for the next copy.
+    incoming: PathBuf,
+    copies: AtomicU64,
+}
+
+/// An open queue, and what opening it found amiss.
+pub struct Opened {
+    /// The queue.
+    pub queue: SledQueue,
+    /// Sentences for people: what was recovered, what was lost, what is done again.
+    pub notes: Vec<String>,
+}
+
+impl SledQueue {
+    /// Opens the queue in this directory, or makes one there, and recovers it from whatever state the last
+    /// process left it in.
+    ///
+    /// # Errors
+    /// [`QueueError::Locked`] while another process has it, [`QueueError::TooNew`], and
+    /// [`QueueError::Io`] and [`QueueError::Damaged`] where nothing can be recovered.
+    pub async fn open(state_dir: &Path, boot: BootId) -> Result<Opened> {
+        let (owner, start) = Owner::start(state_dir.to_owned(), boot).await?;
+        let Start { notes, revisions, incoming } = start;
+        let queue = Self { owner, revisions, incoming, copies: AtomicU64::new(0) };
+        Ok(Opened { queue, notes })
+    }
+
+    /// Closes the queue: what is acknowledged is durable, claims end, the next opening is quick. Later
+    /// calls get [`QueueError::Stopped`]; closing twice is fine.
+    ///
+    /// # Errors
+    /// When the index could not be written; nothing acknowledged is lost by that.
+    pub async fn close(&self) -> Result<()> {
+        self.owner.close().await
+    }
+
+    /// Copies a list of files to where the owning thread can take it from by a rename.
+    async fn copy_input(&self, from: PathBuf) -> Result<PathBuf> {
+        let copy = self.incoming.join(self.copies.fetch_add(1, Ordering::Relaxed).to_string());
+        blocking(move || {
+            let mut source = std::fs::File::open(&from).map_err(io_error("cannot read", &from))?;
+            let mut target = disk::create(&copy)?;
+            std::io::copy(&mut source, &mut target).map_err(io_error("cannot copy", &from))?;
+            Ok(copy)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl JobQueue for SledQueue {
+    async fn create_job(&self, mut new: NewJob, now: Timestamp) -> Result<Created> {
+        let input = match new.input.take() {
+            Some(input) => {
+                let copy = self.copy_input(input.path).await?;
+                Some(Prepared { copy, windows: input.windows })
+            }
+            None => None,
+        };
+        self.owner.call(move |keeper| keeper.create_job(new, input, now)).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<JobRecord>> {
+        self.owner.call(move |keeper| Ok(keeper.job_record(id))).await
+    }
+
+    async fn job_by_key(&self, key: &JobKey) -> Result<Option<JobRecord>> {
+        let key = key.clone();
+        self.owner.call(move |keeper| Ok(keeper.job_record_by_key(&key))).await
+    }
+
+    async fn jobs(&self) -> Result<Vec<JobRecord>> {
+        self.owner.call(|keeper| Ok(keeper.job_records())).await
+    }
+
+    async fn update_job(&self, id: JobId, update: JobUpdate) -> Result<()> {
+        self.owner.call(move |keeper| keeper.update_job(id, update)).await
+    }
+
+    async fn set_intent(&self, id: JobId, intent: Intent, now: Timestamp) -> Result<()> {
+        self.owner.call(move |keeper| keeper.set_intent(id, intent, now)).await
+    }
+
+    async fn set_hold(&self, id: JobId, reason: Option<FileError>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.set_hold(id, reason)).await
+    }
+
+    async fn requeue_failed(&self, id: JobId) -> Result<Requeued> {
+        self.owner.call(move |keeper| keeper.requeue_failed(id)).await
+    }
+
+    async fn remove_job(&self, id: JobId) -> Result<()> {
+        self.owner.call(move |keeper| keeper.remove_job(id)).await
+    }
+
+    async fn secret_headers(&self, id: JobId) -> Result<Vec<SecretHeader>> {
+        self.owner.call(move |keeper| keeper.secret_headers(id)).await
+    }
+
+    async fn changed_since(&self, since: Revision) -> Result<Revision> {
+        let mut revisions = self.revisions.clone();
+        let changed = revisions.wait_for(|&revision| revision != since).await;
+        changed.map(|revision| *revision).map_err(|_| QueueError::Stopped("it has been closed".to_owned()))
+    }
+}
+
+#[async_trait]
+impl PlanQueue for SledQueue {
+    async fn settle_plan(&self, id: JobId, outcome: PlanOutcome, now: Timestamp) -> Result<()> {
+        self.owner.call(move |keeper| keeper.settle_plan(id, outcome, now)).await
+    }
+
+    async fn claim_windows(&self, request: ClaimRequest) -> Result<Vec<ClaimedWindow>> {
+        self.owner.call(move |keeper| keeper.claim_windows(&request)).await
+    }
+
+    async fn stage_files(&self, id: JobId, window: WindowId, files: Vec<FileSpec>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.stage_files(id, window, files)).await
+    }
+
+    async fn settle_window(
+        &self,
+        id: JobId,
+        window: WindowId,
+        outcome: WindowOutcome,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.owner.call(move |keeper| keeper.settle_window(id, window, outcome, now)).await
+    }
+
+    async fn windows(&self, id: JobId, query: WindowQuery) -> Result<WindowPage> {
+        self.owner.call(move |keeper| keeper.windows(id, query)).await
+    }
+
+    async fn read_input(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let path = self.owner.call(move |keeper| keeper.input_path(id)).await?;
+        blocking(move || read_part(&path, offset, length)).await
+    }
+}
+
+#[async_trait]
+impl WorkQueue for SledQueue {
+    async fn claim_files(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+        self.owner.call(move |keeper| keeper.claim_files(&request)).await
+    }
+
+    async fn renew(&self, owner: LeaseOwner, until: Timestamp) -> Result<()> {
+        self.owner
+            .call(move |keeper| {
+                keeper.renew(owner, until);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn release(&self, files: Vec<Received>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.release(&files)).await
+    }
+
+    async fn checkpoint(&self, files: Vec<Received>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.checkpoint(&files)).await
+    }
+
+    async fn seal(&self, files: Vec<(FileRef, Sealed)>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.seal(&files)).await
+    }
+
+    async fn complete(&self, files: Vec<FileRef>, now: Timestamp) -> Result<()> {
+        self.owner.call(move |keeper| keeper.complete(&files, now)).await
+    }
+
+    async fn fail(&self, attempts: Vec<FailedAttempt>, now: Timestamp) -> Result<()> {
+        self.owner.call(move |keeper| keeper.fail(attempts, now)).await
+    }
+
+    async fn invalidate(&self, files: Vec<(FileRef, FileError)>) -> Result<()> {
+        self.owner.call(move |keeper| keeper.invalidate(files)).await
+    }
+
+    async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
+        let filter = filter.clone();
+        self.owner.call(move |keeper| Ok(keeper.next_due(&filter))).await
+    }
+
+    async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage> {
+        self.owner.call(move |keeper| keeper.files(id, query)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(QueueError::Stopped("reading a list of files was cut short".to_owned())))
+}
+
+/// Bytes of a file, fewer at its end; none if there is no file.
+fn read_part(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+    let mut file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened.map_err(io_error("cannot read", path))?,
+    };
+    let mut bytes = Vec::new();
+    // Systems refuse places that no file could have.
+    if offset < file.metadata().map_err(io_error("cannot read", path))?.len() {
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(length).read_to_end(&mut bytes));
+        read.map_err(io_error("cannot read", path))?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,369 @@
+//! Random sequences of operations, run alike on any queue, with answers that can be compared.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use skyhaul_model::{FileRecord, FileSeq, FileSpec, Intent, JobId, JobRecord, Proof, Sealed, WindowId};
+use skyhaul_queue::conformance::fixture::{
+    all_files, at, error, failed, lost_spec, new_job, received, request, sealed, spec, window,
+};
+use skyhaul_queue::{
+    AttemptEnd, ClaimFilter, FailedAttempt, FileRef, JobUpdate, LeaseOwner, NewJob, PlanOutcome, Queue,
+    QueueError, Received, Result, SecretHeader, WindowOutcome, WindowQuery,
+};
+
+/// One step. Jobs, windows and files are picked by numbers that are taken modulo what is there.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Create { tag: u8, priority: i8, name: Option<u8>, header: Option<u8> },
+    Update { job: u8, name: Option<u8>, priority: Option<i8> },
+    SetIntent { job: u8, intent: Intent },
+    Hold { job: u8, held: bool },
+    Plan { job: u8, windows: Option<u8> },
+    ClaimWindows { limit: u8, owner: u8 },
+    Stage { pick: u8, count: u16, odd: u8 },
+    Settle { pick: u8, outcome: Outcome },
+    ClaimFiles { limit: u8, only: Option<u8>, owner: u8 },
+    Renew { owner: u8 },
+    Checkpoint { pick: Vec<Pick>, bytes: u16 },
+    Release { pick: Vec<Pick>, bytes: u16, seal_lost: bool },
+    Seal { pick: Vec<Pick>, size: u16, adopted: bool },
+    Complete { pick: Vec<Pick> },
+    Fail { pick: Vec<Pick>, bytes: u16, again: Option<u8> },
+    Invalidate { pick: Vec<Pick> },
+    Requeue { job: u8 },
+    Remove { job: u8 },
+    Tick { seconds: u8 },
+}
+
+/// How a window's claim ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Listed(Option<u16>),
+    Split(u8),
+    Released,
+    Retry(u8),
+    Failed,
+}
+
+/// One of the files that were claimed, or any of a job's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pick {
+    Claimed(u8),
+    Any(u8, u16),
+}
+
+/// A queue under a scenario, and what the scenario remembers of it.
+pub(crate) struct Run {
+    pub(crate) now: i64,
+    jobs: Vec<JobId>,
+    windows: Vec<(JobId, WindowId)>,
+    /// Files that were claimed, as job and place in the job's listing order.
+    claimed: Vec<(JobId, usize)>,
+    staged: u64,
+}
+
+/// All that a queue shows, with places in listing order instead of file numbers.
+pub(crate) type Shown = (Vec<JobRecord>, Vec<Vec<FileRecord>>, String);
+
+/// Sequences of operations; checkpoints may be left out, since a crash may lose them.
+pub(crate) fn ops(length: usize, with_checkpoints: bool) -> impl Strategy<Value = Vec<Op>> {
+    let op = op(with_checkpoints);
+    // The first steps make sure that there is something to work on.
+    let start = vec![
+        Op::Create { tag: 0, priority: 0, name: None, header: Some(1) },
+        Op::Plan { job: 0, windows: Some(3) },
+        Op::ClaimWindows { limit: 2, owner: 0 },
+        Op::Stage { pick: 0, count: 300, odd: 50 },
+        Op::Settle { pick: 0, outcome: Outcome::Listed(None) },
+    ];
+    prop::collection::vec(op, 0..length).prop_map(move |rest| start.iter().cloned().chain(rest).collect())
+}
+
+fn op(with_checkpoints: bool) -> impl Strategy<Value = Op> {
+    let files = || prop::collection::vec(pick(), 1..5);
+    let most = prop_oneof![
+        3 => (any::<u8>(), option(0..4u8), any::<u8>())
+            .prop_map(|(limit, only, owner)| Op::ClaimFiles { limit: limit % 40, only, owner: owner % 2 }),
+        3 => (files(), any::<u16>(), any::<bool>())
+            .prop_map(|(pick, size, adopted)| Op::Seal { pick, size, adopted }),
+        4 => files().prop_map(|pick| Op::Complete { pick }),
+        2 => (files(), any::<u16>(), option(any::<u8>()))
+            .prop_map(|(pick, bytes, again)| Op::Fail { pick, bytes, again }),
+        2 => (files(), any::<u16>(), any::<bool>())
+            .prop_map(|(pick, bytes, seal_lost)| Op::Release { pick, bytes, seal_lost }),
+        1 => files().prop_map(|pick| Op::Invalidate { pick }),
+        1 => any::<u8>().prop_map(|seconds| Op::Tick { seconds: seconds % 40 }),
+        1 => (0..2u8).prop_map(|owner| Op::Renew { owner }),
+        3 => planning(),
+        3 => steering(),
+    ];
+    let checkpoints = (files(), any::<u16>()).prop_map(|(pick, bytes)| Op::Checkpoint { pick, bytes });
+    if with_checkpoints { prop_oneof![12 => most, 1 => checkpoints].boxed() } else { most.boxed() }
+}
+
+fn planning() -> impl Strategy<Value = Op> {
+    let outcome = prop_oneof![
+        4 => option(any::<u16>()).prop_map(Outcome::Listed),
+        1 => (0..4u8).prop_map(Outcome::Split),
+        1 => Just(Outcome::Released),
+        1 => (0..40u8).prop_map(Outcome::Retry),
+        1 => Just(Outcome::Failed),
+    ];
+    prop_oneof![
+        1 => (any::<u8>(), option(0..5u8)).prop_map(|(job, windows)| Op::Plan { job, windows }),
+        2 => (1..4u8, 0..2u8).prop_map(|(limit, owner)| Op::ClaimWindows { limit, owner }),
+        2 => (any::<u8>(), 0..600u16, any::<u8>()).prop_map(|(pick, count, odd)| Op::Stage { pick, count, odd }),
+        3 => (any::<u8>(), outcome).prop_map(|(pick, outcome)| Op::Settle { pick, outcome }),
+    ]
+}
+
+fn steering() -> impl Strategy<Value = Op> {
+    let intent = prop::sample::select(vec![Intent::Run, Intent::Run, Intent::Paused, Intent::Cancelled]);
+    prop_oneof![
+        2 => (0..4u8, -2..3i8, option(0..2u8), option(any::<u8>()))
+            .prop_map(|(tag, priority, name, header)| Op::Create { tag, priority, name, header }),
+        1 => (any::<u8>(), option(0..2u8), option(-2..3i8))
+            .prop_map(|(job, name, priority)| Op::Update { job, name, priority }),
+        2 => (any::<u8>(), intent).prop_map(|(job, intent)| Op::SetIntent { job, intent }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(job, held)| Op::Hold { job, held }),
+        2 => any::<u8>().prop_map(|job| Op::Requeue { job }),
+        1 => any::<u8>().prop_map(|job| Op::Remove { job: job.saturating_mul(8) }),
+    ]
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![
+        6 => any::<u8>().prop_map(Pick::Claimed),
+        1 => (any::<u8>(), any::<u16>()).prop_map(|(job, place)| Pick::Any(job, place)),
+    ]
+}
+
+fn option<T: Debug + Clone>(some: impl Strategy<Value = T> + Clone + 'static) -> BoxedStrategy<Option<T>> {
+    prop::option::of(some).boxed()
+}
+
+impl Run {
+    pub(crate) fn new() -> Self {
+        Self { now: 1, jobs: Vec::new(), windows: Vec::new(), claimed: Vec::new(), staged: 0 }
+    }
+
+    /// Takes one step; the answer is told in words that do not depend on how files are numbered.
+    pub(crate) async fn step(&mut self, queue: &dyn Queue, op: &Op) -> String {
+        match op.clone() {
+            Op::Create { tag, priority, name, header } => {
+                let headers = header.map(|value| SecretHeader { name: "x".into(), value: value.to_string() });
+                let job = NewJob {
+                    priority,
+                    name: name.map(|name| format!("name{name}")),
+                    headers: headers.into_iter().collect(),
+                    ..new_job(&format!("d{tag}"))
+                };
+                let made = queue.create_job(job, at(self.now)).await;
+                self.jobs.extend(made.iter().filter(|made| made.created).map(|made| made.id));
+                told(made)
+            }
+            Op::Update { job, name, priority } => {
+                let update =
+                    JobUpdate { name: name.map(|name| format!("name{name}")), priority, policy: None };
+                told(queue.update_job(self.job(job), update).await)
+            }
+            Op::SetIntent { job, intent } => {
+                told(queue.set_intent(self.job(job), intent, at(self.now)).await)
+            }
+            Op::Hold { job, held } => {
+                told(queue.set_hold(self.job(job), held.then(|| error("disk full"))).await)
+            }
+            Op::Plan { job, windows } => {
+                let outcome = windows.map_or_else(
+                    || PlanOutcome::Refused(error("no such dataset")),
+                    |count| PlanOutcome::Windows((0..i64::from(count)).map(window).collect()),
+                );
+                told(queue.settle_plan(self.job(job), outcome, at(self.now)).await)
+            }
+            Op::Requeue { job } => told(queue.requeue_failed(self.job(job)).await),
+            Op::Remove { job } => told(queue.remove_job(self.job(job)).await),
+            Op::Tick { seconds } => {
+                self.now += i64::from(seconds);
+                String::new()
+            }
+            Op::Renew { owner } => told(queue.renew(LeaseOwner(u64::from(owner)), at(self.now + 60)).await),
+            Op::ClaimWindows { .. } | Op::Stage { .. } | Op::Settle { .. } => self.plan(queue, op).await,
+            _ => self.work(queue, op).await,
+        }
+    }
+
+    async fn plan(&mut self, queue: &dyn Queue, op: &Op) -> String {
+        match *op {
+            Op::ClaimWindows { limit, owner } => {
+                let mut wish = request(usize::from(limit), self.now);
+                wish.owner = LeaseOwner(u64::from(owner));
+                let claimed = queue.claim_windows(wish).await.unwrap();
+                self.windows.extend(claimed.iter().map(|claimed| (claimed.job, claimed.window.id)));
+                format!("{claimed:?}")
+            }
+            Op::Stage { pick, count, odd } => {
+                let Some((job, window)) = self.window(pick) else { return String::new() };
+                let files = (self.staged..self.staged + u64::from(count)).map(|n| odd_spec(n, odd)).collect();
+                self.staged += u64::from(count);
+                told(queue.stage_files(job, window, files).await)
+            }
+            Op::Settle { pick, outcome } => {
+                let Some((job, id)) = self.window(pick) else { return String::new() };
+                let outcome = match outcome {
+                    Outcome::Listed(bytes) => WindowOutcome::Listed { bytes: bytes.map(u64::from) },
+                    Outcome::Split(parts) => {
+                        WindowOutcome::Split((0..i64::from(parts)).map(|part| window(100 + part)).collect())
+                    }
+                    Outcome::Released => WindowOutcome::Released,
+                    Outcome::Retry(seconds) => {
+                        let at = at(self.now + i64::from(seconds));
+                        WindowOutcome::Retry { at, error: error("status 500") }
+                    }
+                    Outcome::Failed => WindowOutcome::Failed(error(&format!("window {id} failed"))),
+                };
+                told(queue.settle_window(job, id, outcome, at(self.now)).await)
+            }
+            _ => unreachable!("only planning comes here"),
+        }
+    }
+
+    async fn work(&mut self, queue: &dyn Queue, op: &Op) -> String {
+        match op.clone() {
+            Op::ClaimFiles { limit, only, owner } => {
+                let mut wish = request(usize::from(limit), self.now);
+                wish.owner = LeaseOwner(u64::from(owner));
+                if let Some(job) = only {
+                    wish.filter = ClaimFilter::Jobs(vec![self.job(job)]);
+                }
+                self.claim(queue, wish).await
+            }
+            Op::Checkpoint { pick, bytes } => {
+                let files = self.files(queue, &pick).await;
+                told(queue.checkpoint(files.iter().map(|&file| received(file, bytes.into())).collect()).await)
+            }
+            Op::Release { pick, bytes, seal_lost } => {
+                let files = self.files(queue, &pick).await;
+                let release = |file| Received { file, received: bytes.into(), seal_lost };
+                told(queue.release(files.into_iter().map(release).collect()).await)
+            }
+            Op::Seal { pick, size, adopted } => {
+                let files = self.files(queue, &pick).await;
+                let proof = if adopted { Proof::Adopted } else { Proof::Fetched };
+                let sealed = Sealed { proof, ..sealed(size.into()) };
+                told(queue.seal(files.into_iter().map(|file| (file, sealed.clone())).collect()).await)
+            }
+            Op::Complete { pick } => {
+                let files = self.files(queue, &pick).await;
+                told(queue.complete(files, at(self.now)).await)
+            }
+            Op::Fail { pick, bytes, again } => {
+                let files = self.files(queue, &pick).await;
+                let end =
+                    again.map_or(AttemptEnd::GiveUp, |s| AttemptEnd::RetryAt(at(self.now + i64::from(s))));
+                let fail = |file| FailedAttempt { received: bytes.into(), ..failed(file, end) };
+                told(queue.fail(files.into_iter().map(fail).collect(), at(self.now)).await)
+            }
+            Op::Invalidate { pick } => {
+                let files = self.files(queue, &pick).await;
+                let bad = files.into_iter().map(|file| (file, error("gone"))).collect();
+                told(queue.invalidate(bad).await)
+            }
+            _ => unreachable!("all other steps are taken elsewhere"),
+        }
+    }
+
+    async fn claim(&mut self, queue: &dyn Queue, wish: skyhaul_queue::ClaimRequest) -> String {
+        let claims = queue.claim_files(wish).await.unwrap();
+        let mut answer = String::new();
+        for job in claims.iter().map(|claim| claim.file.job).collect::<BTreeSet<_>>() {
+            let places = all_files(queue, job, None, 4_096).await;
+            for claim in claims.iter().filter(|claim| claim.file.job == job) {
+                let place = places.iter().position(|file| file.seq == claim.file.seq).unwrap();
+                self.claimed.push((job, place));
+            }
+        }
+        for mut claim in claims {
+            claim.file.seq = FileSeq(0);
+            answer += &format!("{claim:?}\n");
+        }
+        answer
+    }
+
+    fn job(&self, pick: u8) -> JobId {
+        // Every eighth pick is of a job that was never there.
+        if pick % 8 == 7 || self.jobs.is_empty() {
+            return JobId(999);
+        }
+        self.jobs[usize::from(pick) % self.jobs.len()]
+    }
+
+    fn window(&self, pick: u8) -> Option<(JobId, WindowId)> {
+        let last = self.windows.len().checked_sub(1 + usize::from(pick) % self.windows.len().clamp(1, 4))?;
+        self.windows.get(last).copied()
+    }
+
+    /// The picked files, by this queue's numbers; unknown ones keep a number that no file has.
+    async fn files(&self, queue: &dyn Queue, picks: &[Pick]) -> Vec<FileRef> {
+        let mut files = Vec::new();
+        for pick in picks {
+            let (job, place) = match *pick {
+                Pick::Claimed(back) if !self.claimed.is_empty() => {
+                    let newest = self.claimed.len().min(24);
+                    self.claimed[self.claimed.len() - 1 - usize::from(back) % newest]
+                }
+                Pick::Claimed(back) => (self.job(back), 0),
+                Pick::Any(job, place) => (self.job(job), usize::from(place) % 700),
+            };
+            let known = match queue.job(job).await.unwrap() {
+                Some(_) => all_files(queue, job, None, 4_096).await,
+                None => Vec::new(),
+            };
+            let seq = known.get(place).map_or(FileSeq(u64::MAX), |file| file.seq);
+            files.push(FileRef { job, seq });
+        }
+        files
+    }
+}
+
+/// Everything that the queue shows.
+pub(crate) async fn shown(queue: &dyn Queue) -> Shown {
+    let jobs = queue.jobs().await.unwrap();
+    let (mut files, mut rest) = (Vec::new(), String::new());
+    for job in &jobs {
+        let mut records = all_files(queue, job.id, None, 257).await;
+        for (place, record) in (0..).zip(&mut records) {
+            record.seq = FileSeq(place);
+        }
+        files.push(records);
+        let windows = queue.windows(job.id, WindowQuery { after: None, limit: 4_096 }).await.unwrap();
+        let headers = queue.secret_headers(job.id).await.unwrap();
+        let values: Vec<_> = headers.iter().map(|header| &header.value).collect();
+        rest += &format!("{windows:?} {values:?}\n");
+    }
+    rest += &format!("{:?}", queue.next_due(&ClaimFilter::All).await.unwrap());
+    (jobs, files, rest)
+}
+
+/// An answer in words; of errors the kind alone, since file numbers differ.
+fn told<T: Debug>(answer: Result<T>) -> String {
+    match answer {
+        Ok(value) => format!("{value:?}"),
+        Err(QueueError::NoSuchFile(job, _)) => format!("no such file in {job}"),
+        Err(QueueError::Conflict(job, _, _)) => format!("conflict in {job}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Files of a listing, every few of them lost or sized.
+fn odd_spec(number: u64, odd: u8) -> FileSpec {
+    let every = u64::from(odd % 32) + 2;
+    match number % every {
+        0 if odd.is_multiple_of(2) => lost_spec(number),
+        1 if odd.is_multiple_of(3) => {
+            FileSpec { size: Some(number), sha256: Some([odd; 32]), ..spec(number) }
+        }
+        _ => spec(number),
+    }
+}
