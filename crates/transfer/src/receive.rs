@@ -18,11 +18,14 @@ use crate::store::Age;
 use crate::trouble::Blow;
 use crate::writer::Writer;
 
-/// A batch goes to the disk when it has this many bytes,
-const BATCH_BYTES: u64 = 256 << 10;
+/// A batch goes to the disk when it has this many bytes: what a kill loses of each file in flight,
+const BATCH_BYTES: u64 = 64 << 10;
 
 /// or when this much time has passed.
-const BATCH_AGE: Duration = Duration::from_millis(250);
+const BATCH_AGE: Duration = Duration::from_millis(25);
+
+/// A body that is this old has a part worth recording, however short it is.
+const OLD: Duration = Duration::from_millis(250);
 
 /// How a body ended.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ impl Pump {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.flushed = Instant::now();
-        let age = if self.begun.elapsed() >= BATCH_AGE { Age::Old } else { Age::Young };
+        let age = if self.begun.elapsed() >= OLD { Age::Old } else { Age::Young };
         self.writing = Writing::Busy(spawn_blocking(move || {
             let found = write(&mut writer, &batch, age);
             Wrote { writer, found }

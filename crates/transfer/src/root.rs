@@ -196,7 +196,7 @@ mod tests {
 
     fn key(out: &str) -> JobKey {
         let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
-        Query { source, base: None, out: out.to_owned() }.key()
+        Query { source, out: out.to_owned() }.key()
     }
 
     #[test]
