@@ -16,6 +16,9 @@ use crate::urls::{UrlSpool, Urls};
 /// No URL, key or other text is longer.
 const LONGEST_TEXT: usize = 64 * 1024;
 
+/// No listing is nested deeper; the parser remembers every level that it skips.
+const DEEPEST: usize = 64;
+
 /// No listing is longer: the largest real one, a day of all sites, is about 1.3 MB.
 const LONGEST_LISTING: u64 = 4 << 30;
 
@@ -39,7 +42,7 @@ pub(crate) enum ParseError {
 
 /// Parses a whole document. Blocking.
 pub(crate) fn parse_listing(source: impl Read) -> Result<Parsed, ParseError> {
-    let bounded = BoundedTexts::new(source.take(LONGEST_LISTING));
+    let bounded = Bounded::new(source.take(LONGEST_LISTING));
     let mut document = serde_json::Deserializer::from_reader(BufReader::with_capacity(64 * 1024, bounded));
     let mut found = Found::default();
     let outcome = document.deserialize_map(&mut found).and_then(|()| document.end());
@@ -186,10 +189,12 @@ impl<'de> Visitor<'de> for Tree<'_> {
     }
 }
 
-/// Passes JSON through and fails when a text in it grows too long: the parser holds each text whole.
-struct BoundedTexts<R> {
+/// Passes JSON through and fails when a text in it grows too long or lists and objects too deep: the
+/// parser holds each text whole, and a byte for each level.
+struct Bounded<R> {
     inner: R,
-    state: Place,
+    place: Place,
+    depth: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -199,21 +204,32 @@ enum Place {
     AfterBackslash { length: usize },
 }
 
-impl<R> BoundedTexts<R> {
+impl<R> Bounded<R> {
     fn new(inner: R) -> Self {
-        Self { inner, state: Place::Outside }
+        Self { inner, place: Place::Outside, depth: 0 }
+    }
+
+    fn pass(&mut self, byte: u8) -> Result<(), String> {
+        match (self.place, byte) {
+            (Place::Outside, b'[' | b'{') => self.depth += 1,
+            (Place::Outside, b']' | b'}') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.place = self.place.after(byte);
+        match self.place {
+            Place::Within { length } if length > LONGEST_TEXT => {
+                Err(format!("it holds a text of more than {LONGEST_TEXT} bytes"))
+            }
+            _ if self.depth > DEEPEST => Err(format!("it is nested more than {DEEPEST} deep")),
+            _ => Ok(()),
+        }
     }
 }
 
-impl<R: Read> Read for BoundedTexts<R> {
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
-        for &byte in &buffer[..length] {
-            self.state = self.state.after(byte);
-            if matches!(self.state, Place::Within { length } if length > LONGEST_TEXT) {
-                return Err(io::Error::other(format!("it holds a text of more than {LONGEST_TEXT} bytes")));
-            }
-        }
+        buffer[..length].iter().try_for_each(|&byte| self.pass(byte)).map_err(io::Error::other)?;
         Ok(length)
     }
 }
@@ -315,10 +331,21 @@ mod tests {
     }
 
     #[test]
-    fn endless_nesting_is_refused() {
-        let Err(ParseError::Document(_)) = parse_listing(b"{\"x\":".chain(io::repeat(b'['))) else {
+    fn endless_nesting_is_not_held() {
+        let nested =
+            |depth: usize| format!(r#"{{"urls":[],"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(DEEPEST - 1)).is_ok());
+        assert!(parse(&nested(DEEPEST)).is_err());
+        let Err(ParseError::Document(what)) = parse_listing(b"{\"x\":".chain(io::repeat(b'['))) else {
             panic!()
         };
+        assert!(what.contains("nested"), "{what}");
+    }
+
+    #[test]
+    fn brackets_within_texts_are_no_nesting() {
+        let url = "[{".repeat(DEEPEST);
+        assert_eq!(urls(&format!(r#"{{"urls":["{url}\"["]}}"#)), [format!("{url}\"[")]);
     }
 
     proptest! {
