@@ -107,19 +107,27 @@ fn plain_number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn with<T>(pairs: &[(&'static str, &str)], read: impl FnOnce(&Answer<'_>) -> T) -> T {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    /// An answer's head, held for it.
+    struct Head(HeaderMap, Url);
+
+    impl Head {
+        fn answer(&self) -> Answer<'_> {
+            Answer { status: StatusCode::OK, headers: &self.0, url: &self.1 }
+        }
+    }
+
+    fn head(pairs: &[(&'static str, &str)]) -> Head {
         let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value): (HeaderName, http::HeaderValue)| {
-            headers.append(name, value);
-        });
-        let url = "https://a.example/x".parse().unwrap();
-        read(&Answer { status: StatusCode::OK, headers: &headers, url: &url })
+        for (name, value) in pairs {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        Head(headers, "https://a.example/x".parse().unwrap())
     }
 
     #[test]
     fn rule_52_content_length() {
-        let table: [(&[&str], Result<Option<u64>, ()>); 10] = [
+        type Row = (&'static [&'static str], Result<Option<u64>, ()>);
+        let table: [Row; 10] = [
             (&[], Ok(None)),
             (&["0"], Ok(Some(0))),
             (&["42", "42"], Ok(Some(42))),
@@ -133,7 +141,7 @@ mod tests {
         ];
         for (values, expected) in table {
             let pairs: Vec<_> = values.iter().map(|value| ("content-length", *value)).collect();
-            let length = with(&pairs, |answer| answer.content_length().map_err(|_| ()));
+            let length = head(&pairs).answer().content_length().map_err(|_| ());
             assert_eq!(length, expected, "{values:?}");
         }
     }
@@ -156,23 +164,23 @@ mod tests {
             ("", Err(())),
         ];
         for (text, expected) in table {
-            let range = with(&[("content-range", text)], |answer| answer.content_range().map_err(|_| ()));
+            let range = head(&[("content-range", text)]).answer().content_range().map_err(|_| ());
             assert_eq!(range, expected, "{text}");
         }
         let twice = [("content-range", "bytes 5-9/10"), ("content-range", "bytes 5-9/10")];
-        assert!(with(&twice, |answer| answer.content_range()).is_err());
-        assert_eq!(with(&[], |answer| answer.content_range()), Ok(None));
+        assert!(head(&twice).answer().content_range().is_err());
+        assert_eq!(head(&[]).answer().content_range(), Ok(None));
     }
 
     #[test]
     fn rule_30_codings_and_rule_35_ranges() {
-        let codings = |text: &str| with(&[("content-encoding", text)], |answer| answer.codings());
+        let codings = |text: &str| head(&[("content-encoding", text)]).answer().codings();
         assert!(codings("identity").is_empty() && codings("None").is_empty() && codings("").is_empty());
         assert_eq!(codings("GZIP, identity, br"), ["gzip", "br"]);
-        assert!(with(&[("accept-ranges", "none")], |answer| answer.refuses_ranges()));
-        assert!(!with(&[("accept-ranges", "bytes")], |answer| answer.refuses_ranges()));
-        assert!(!with(&[], |answer| answer.refuses_ranges()));
-        let media = with(&[("content-type", "Text/HTML; charset=utf-8")], |answer| answer.media_type());
+        assert!(head(&[("accept-ranges", "none")]).answer().refuses_ranges());
+        assert!(!head(&[("accept-ranges", "bytes")]).answer().refuses_ranges());
+        assert!(!head(&[]).answer().refuses_ranges());
+        let media = head(&[("content-type", "Text/HTML; charset=utf-8")]).answer().media_type();
         assert_eq!(media.as_deref(), Some("text/html"));
     }
 }

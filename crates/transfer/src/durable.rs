@@ -11,6 +11,11 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 
+/// Opens a file that is only there to be locked, and creates it where it is missing.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
+}
+
 /// Opens a file for writing behind its end.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
@@ -86,6 +91,11 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
     }
+}
+
+/// Creates a folder and those above it.
+pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
 }
 
 /// Removes a folder and all in it.

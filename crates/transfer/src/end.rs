@@ -27,7 +27,7 @@ pub struct Whole {
     /// What is known of the bytes.
     pub sealed: Sealed,
     /// Where they lie; none when they lie at the final path already.
-    pub(crate) part: Option<PartPaths>,
+    pub(crate) part: Option<Box<PartPaths>>,
     pub(crate) root: Arc<OutputRoot>,
     pub(crate) path: RelPath,
 }
@@ -74,6 +74,6 @@ pub enum Recovery {
 impl Whole {
     pub(crate) fn new(assignment: &Assignment, sealed: Sealed, part: Option<PartPaths>) -> Self {
         let (root, path) = (Arc::clone(&assignment.root), assignment.path.clone());
-        Self { sealed, part, root, path }
+        Self { sealed, part: part.map(Box::new), root, path }
     }
 }

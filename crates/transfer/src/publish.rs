@@ -31,7 +31,7 @@ pub fn publish(batch: &[Whole]) -> Vec<Result<(), FileError>> {
         }
     }
     for whole in batch.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(whole, _)| whole) {
-        whole.part.as_ref().into_iter().for_each(forget_traces);
+        whole.part.as_deref().into_iter().for_each(forget_traces);
     }
     results
 }

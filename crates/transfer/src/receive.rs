@@ -89,7 +89,7 @@ struct Pump {
 }
 
 enum Writing {
-    Idle(Writer),
+    Idle(Box<Writer>),
     Busy(JoinHandle<Wrote>),
     /// The writer is on its way from one to the other, or a panic took it.
     Gone,
@@ -97,14 +97,14 @@ enum Writing {
 
 /// A batch's writer, and what it found.
 struct Wrote {
-    writer: Writer,
+    writer: Box<Writer>,
     found: Option<Outcome>,
 }
 
 impl Pump {
     fn new(writer: Writer, room: Option<u64>) -> Self {
         let now = Instant::now();
-        let writing = Writing::Idle(writer);
+        let writing = Writing::Idle(Box::new(writer));
         Self { writing, batch: Vec::new(), batch_bytes: 0, room, begun: now, flushed: now }
     }
 
@@ -151,13 +151,13 @@ impl Pump {
     async fn finish(mut self, outcome: Outcome) -> Result<(Writer, Outcome), Blow> {
         // A refusing disk or a page is the end, whatever the network said.
         if matches!(outcome, Outcome::Disk(_) | Outcome::Page) {
-            return Ok((self.writer().await?.writer, outcome));
+            return Ok((*self.writer().await?.writer, outcome));
         }
         if let Some(found) = self.flush().await? {
-            return Ok((self.writer().await?.writer, found));
+            return Ok((*self.writer().await?.writer, found));
         }
         let Wrote { writer, found } = self.writer().await?;
-        Ok((writer, found.unwrap_or(outcome)))
+        Ok((*writer, found.unwrap_or(outcome)))
     }
 
     async fn writer(&mut self) -> Result<Wrote, Blow> {

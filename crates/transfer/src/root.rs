@@ -4,7 +4,7 @@
 //! write to one tree share the hold. A crash leaves the lock file, which then is held by nobody.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -46,7 +46,7 @@ impl OutputRoot {
     /// Kind `disk` when the folder cannot be made or another process holds the tree; kind `path` when our
     /// folder's name is taken by something that is no folder.
     pub fn open(out: &Path) -> Result<Self, FileError> {
-        fs::create_dir_all(out).map_err(|error| disk_error("create the output folder", out, &error))?;
+        durable::make_dirs(out).map_err(|error| disk_error("create the output folder", out, &error))?;
         let path = out.canonicalize().map_err(|error| disk_error("find the output folder", out, &error))?;
         let mut held = held();
         if let Some(tree) = held.get(&path).and_then(Weak::upgrade) {
@@ -122,8 +122,7 @@ fn take_lock(root: &Path) -> Result<File, FileError> {
     let lock = ours.join(LOCK);
     for _ in 0..LOCK_TRIES {
         make_ours(&ours)?;
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
-        let file = match opened {
+        let file = match durable::open_lock(&lock) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|error| disk_error("open", &lock, &error))?,
         };

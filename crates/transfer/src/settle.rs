@@ -6,7 +6,7 @@ use crate::bad::{self, Came};
 use crate::checks::Facts;
 use crate::durable;
 use crate::parts::PartPaths;
-use crate::place::{Folders, folders_up};
+use crate::place::{Folders, folders_up, own_folder};
 use crate::store::{Pause, Store};
 use crate::trouble::Blow;
 use crate::verify::{Demands, Verdict, verdict};
@@ -113,16 +113,16 @@ fn damaged(
         Ok(Came::Again) if assignment.accept_corrupt => {
             seal(assignment, store, facts, Verified::None, received)
         }
-        Ok(Came::Again) => Err(quarantine(assignment, store.seal()?, why).into()),
+        Ok(Came::Again) => Err(quarantine(assignment, &store.seal()?, why).into()),
         Err(blow) => Err(give_up(store, blow)),
     }
 }
 
 /// Keeps the archive's damage for a report; the failure to tell.
-fn quarantine(assignment: &Assignment, part: PartPaths, why: &str) -> Blow {
+fn quarantine(assignment: &Assignment, part: &PartPaths, why: &str) -> Blow {
     let corrupt = assignment.root.corrupt();
     let place = corrupt.join(assignment.path.as_str());
-    let moved = crate::place::own_folder(&corrupt)
+    let moved = own_folder(&corrupt)
         .and_then(|()| Folders::default().prepare(&corrupt, &assignment.path))
         .and_then(|()| {
             let moved = durable::rename(&part.part, &place).and_then(|()| {

@@ -135,7 +135,7 @@ impl Store {
             return Ok(0);
         }
         // A write that failed may have left some of its bytes, which no check has seen.
-        self.file.set_len(length)?;
+        durable::cut(&self.paths.part, length)?;
         match why {
             Pause::Stopped => self.record_synced(length)?,
             Pause::Failed => self.record()?,
