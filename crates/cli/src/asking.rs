@@ -70,9 +70,10 @@ where
     question().await
 }
 
-/// The error that a command ends with when the archive did not answer.
-pub(crate) fn unanswered(error: &(dyn std::error::Error + 'static), api: &str) -> CliError {
-    CliError::from_error(Exit::Unlisted, error).hint(format!("is {api} the archive, and can it be reached?"))
+/// The error that a command ends with when the archive did not answer, or refused.
+pub(crate) fn unanswered<E: Passing + std::error::Error + 'static>(error: &E, api: &str) -> CliError {
+    let told = CliError::from_error(Exit::Unlisted, error);
+    if error.may_pass() { told.hint(format!("is {api} the archive, and can it be reached?")) } else { told }
 }
 
 /// Waits for an answer's head only as long as a person would, whatever the host's gate says. A body

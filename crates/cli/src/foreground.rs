@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyhaul_engine::{Ended, Engine, OnFullDisk, Progress, Settings, WhenIdle};
+use skyhaul_engine::{Ended, Engine, OnFullDisk, Settings, WhenIdle};
 use skyhaul_http::HttpConfig;
 use skyhaul_queue::{ClaimFilter, LeaseOwner, Queue};
 use skyhaul_queue_sled::BootId;
@@ -26,36 +26,26 @@ pub(crate) struct Shift {
     pub(crate) when_idle: WhenIdle,
 }
 
-/// How a shift ended.
-#[derive(Debug)]
-pub(crate) struct ShiftEnd {
-    /// Why the engine ended.
-    pub(crate) ended: Ended,
-    /// Its last snapshot.
-    pub(crate) progress: Arc<Progress>,
-}
-
 /// Works until the shift is over or a signal comes.
 pub(crate) async fn work(
     context: &Context,
     queue: Arc<dyn Queue>,
     transfer: &TransferArgs,
     shift: Shift,
-) -> Result<ShiftEnd, CliError> {
+) -> Result<Ended, CliError> {
     let flags = transfer.clone();
     let client = blocking(move || policy::client(&flags)).await?;
     let engine = Engine::new(queue, Arc::new(client), settings(transfer, shift));
-    let watched = engine.progress();
+    let engine_progress = engine.progress();
     let over = CancellationToken::new();
     let running = async {
         let ended = Box::pin(engine.run(context.stop.token().clone())).await;
         over.cancel();
         ended
     };
-    let shown = progress::show(context, watched.clone(), &over);
+    let shown = progress::show(context, engine_progress, &over);
     let (ended, ()) = tokio::join!(running, shown);
-    let progress = Arc::clone(&watched.borrow());
-    Ok(ShiftEnd { ended: ended?, progress })
+    Ok(ended?)
 }
 
 fn settings(transfer: &TransferArgs, shift: Shift) -> Settings {

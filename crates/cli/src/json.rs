@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use skyhaul_engine::Progress;
 use skyhaul_model::{
     ByteCounts, FileCounts, FileError, FileRecord, Interval, JobRecord, Sealed, Source, Verified,
     WindowCounts,
@@ -202,13 +201,6 @@ impl<'a> JobDocument<'a> {
             eta_s: pace.eta_s,
             error: job.error(),
         }
-    }
-}
-
-impl Pace {
-    /// The pace that an engine tells of the first of its jobs.
-    pub(crate) fn of(progress: &Progress) -> Self {
-        Self { rate_bytes_per_s: progress.rate_bytes_per_s, eta_s: progress.eta_s }
     }
 }
 

@@ -47,18 +47,20 @@ impl ErrorStream {
         Self { sink: Arc::new(Mutex::new(sink)), bars }
     }
 
-    fn write_whole(&self, text: &[u8]) -> io::Result<()> {
+    /// When stderr cannot be written there is nowhere left to say so, and no reason to stop the work.
+    fn write_whole(&self, text: &[u8]) {
         self.bars.suspend(|| {
             let mut sink = unpoisoned(&self.sink);
-            sink.write_all(text)?;
-            sink.flush()
-        })
+            let _nobody_reads = sink.write_all(text).and_then(|()| sink.flush());
+        });
     }
 }
 
 impl Write for ErrorStream {
+    /// Never fails: the log's own answer to a failure is a message on stderr.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.write_whole(text).map(|()| text.len())
+        self.write_whole(text);
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -159,8 +161,9 @@ impl Output {
     }
 
     fn tell(&self, text: &str) {
-        // When stderr cannot be written there is nowhere left to say so.
-        let _nobody_reads = self.stderr.write_whole(format!("{text}\n").as_bytes());
+        // In order where both streams lead to one place; what goes wrong is told by the next write to stdout.
+        let _told_later = unpoisoned(&self.stdout).flush();
+        self.stderr.write_whole(format!("{text}\n").as_bytes());
     }
 }
 
@@ -241,17 +244,27 @@ mod tests {
         assert_eq!((answer.text().as_str(), stderr.text().as_str()), ("the answer\n", ""));
     }
 
+    /// A stream whose reader has gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_is_no_failure() {
+        let mut stderr = ErrorStream::new(Box::new(Gone));
+        assert_eq!(stderr.write(b"line\n").unwrap(), 5);
+    }
+
     #[test]
     fn a_reader_that_has_gone_is_told_apart() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let (mut output, _, stderr) = capture::output(Format::Json, Loudness::Normal);
         output.stdout = Mutex::new(Box::new(Gone));
         let error = output.json(&1).unwrap_err();

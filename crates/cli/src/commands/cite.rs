@@ -33,7 +33,9 @@ pub(crate) async fn run(args: CiteArgs, context: &Context) -> Result<Exit, CliEr
     } else {
         context.output.lines(&lines(&citations))?;
     }
-    for citation in citations.iter().filter(|citation| citation.acknowledgement.is_some()) {
+    // People have read it in the answer; programs are told beside it.
+    let without = |citation: &&CitationDocument| context.is_json() && citation.acknowledgement.is_some();
+    for citation in citations.iter().filter(without) {
         context.output.note(&format!(
             "note: {} has no DOI; {ACKNOWLEDGEMENT} says how to acknowledge it",
             citation.dataset

@@ -24,10 +24,10 @@ pub(crate) async fn run(args: EngineRunArgs, context: &Context) -> Result<Exit, 
     with_queue(context, async |queue: Arc<dyn Queue>| {
         let settled: BTreeSet<JobId> = settled(&queue.jobs().await?).collect();
         let shift = Shift { filter: ClaimFilter::All, when_idle };
-        let end = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
+        let ended = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
         let mut worked = queue.jobs().await?;
         worked.retain(|job| !settled.contains(&job.id));
-        verdict(&end.ended, when_idle, &worked, context)
+        verdict(&ended, when_idle, &worked, context)
     })
     .await
 }

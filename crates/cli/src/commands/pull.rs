@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use skyhaul_engine::{Ended, Progress, WhenIdle};
+use skyhaul_engine::{Ended, WhenIdle};
 use skyhaul_model::{Intent, JobId, JobRecord};
 use skyhaul_queue::{ClaimFilter, FileQuery, Queue};
 
@@ -15,7 +15,7 @@ use crate::args::{JobRef, PullArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::foreground::{Shift, ShiftEnd, work};
+use crate::foreground::{Shift, work};
 use crate::human;
 use crate::jobs::no_such;
 use crate::json::{JobDocument, Pace};
@@ -35,19 +35,19 @@ pub(crate) async fn run(args: PullArgs, context: &Context) -> Result<Exit, CliEr
     with_queue(context, async |queue: Arc<dyn Queue>| {
         let before = Box::pin(take_up(&*queue, order)).await?;
         let shift = Shift { filter: ClaimFilter::Jobs(vec![before.id]), when_idle: WhenIdle::Exit };
-        let end = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
-        if let Ended::Held(id, _) = &end.ended {
+        let ended = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
+        if let Ended::Held(id, _) = &ended {
             // The engine's own hold ends with the engine; nobody is left to look whether there is room.
             queue.set_intent(*id, Intent::Paused, Timestamp::now()).await?;
         }
         let job = job(&*queue, before.id).await?;
-        answer(context, &job, &end)?;
-        if job.is_settled() {
+        answer(context, &job)?;
+        if job.is_settled() && (job.files.total > 0 || !job.is_unlisted()) {
             let proofs =
                 if job.files.total > MOST_COUNTED { None } else { Some(proofs(&*queue, &job).await?) };
             context.output.note(&summary(&before, &job, proofs, begun.elapsed()));
         }
-        verdict(&job, &end.ended)
+        verdict(&job, &ended)
     })
     .await
 }
@@ -66,16 +66,12 @@ async fn job(queue: &dyn Queue, id: JobId) -> Result<JobRecord, CliError> {
     queue.job(id).await?.ok_or_else(|| no_such(&JobRef::Number(id)))
 }
 
-fn answer(context: &Context, job: &JobRecord, end: &ShiftEnd) -> Result<(), CliError> {
+/// The engine has ended, so nothing moves any more.
+fn answer(context: &Context, job: &JobRecord) -> Result<(), CliError> {
     if !context.is_json() {
         return Ok(());
     }
-    context.output.json(&JobDocument::new(job, last_pace(job, &end.progress)))
-}
-
-/// A finished job moves no more, whatever the last snapshot said.
-fn last_pace(job: &JobRecord, progress: &Progress) -> Pace {
-    if job.state().is_final() { Pace::default() } else { Pace::of(progress) }
+    context.output.json(&JobDocument::new(job, Pace::default()))
 }
 
 /// How the command ends.
@@ -109,17 +105,14 @@ fn verdict(job: &JobRecord, ended: &Ended) -> Result<Exit, CliError> {
 
 fn unlisted(job: &JobRecord) -> CliError {
     let why = job.error().map_or("the archive could not be asked", |error| error.message.as_str());
-    let what = if job.windows.failed > 0 {
-        format!(
-            "{} of {} could not be listed",
-            job.windows.failed,
-            human::counted(job.windows.total, "window")
-        )
-    } else {
-        "the query could not be listed".to_owned()
+    let (what, hint) = match job.windows.failed {
+        0 => ("the query could not be listed".to_owned(), "the same pull asks again"),
+        failed => (
+            format!("{} of {} could not be listed", failed, human::counted(job.windows.total, "window")),
+            "what could be listed is here; the same pull asks again for the rest",
+        ),
     };
-    CliError::new(Exit::Unlisted, format!("{what}: {why}"))
-        .hint("what could be listed is kept; the same pull asks again for the rest")
+    CliError::new(Exit::Unlisted, format!("{what}: {why}")).hint(hint)
 }
 
 /// How many of a job's files are proven whole by a digest or by their own format's check.
@@ -153,15 +146,11 @@ async fn proofs(queue: &dyn Queue, job: &JobRecord) -> Result<Proofs, CliError> 
 fn summary(before: &JobRecord, job: &JobRecord, proofs: Option<Proofs>, took: Duration) -> String {
     let out = &job.query.out;
     if job.files.total == 0 {
-        return if job.is_unlisted() {
-            format!("no files → {out}")
-        } else {
-            format!("the query finds no files: nothing to do → {out}")
-        };
+        return format!("the query finds no files: nothing to do → {out}");
     }
     let received = job.bytes.received.saturating_sub(before.bytes.received);
     let fetched = if received == 0 {
-        format!("nothing fetched in {}", human::duration(took))
+        "nothing had to be fetched".to_owned()
     } else {
         let rate = (received as f64 / took.as_secs_f64().max(0.001)) as u64;
         format!("{} fetched in {} ({})", human::bytes(received), human::duration(took), human::rate(rate))
@@ -206,7 +195,7 @@ mod tests {
         );
         let again =
             summary(&samples::finished_job(), &samples::finished_job(), None, Duration::from_millis(40));
-        assert_eq!(again, "60 files, 129 MB; nothing fetched in 0.0 s; 0 failed → /abs/dir");
+        assert_eq!(again, "60 files, 129 MB; nothing had to be fetched; 0 failed → /abs/dir");
         let some = Proofs { proven: 58, others: 2 };
         assert_eq!(proven(some, 60), ", 58 proven whole, 2 by length at most");
     }

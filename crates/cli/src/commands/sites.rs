@@ -13,7 +13,15 @@ use crate::table::{Align, Table};
 pub(crate) async fn run(args: SitesArgs, context: &Context) -> Result<Exit, CliError> {
     let catalogue = Catalogue::of(context, &context.settings.api).await?;
     let sites = match args.array {
-        Some(array) => catalogue.sites(known_array(&array)?).await?,
+        Some(array) => {
+            let array = known_array(&array)?;
+            let sites = catalogue.sites(array).await?;
+            if context.is_json() {
+                sites
+            } else {
+                sites.into_iter().map(|site| of_array(site, array)).collect()
+            }
+        }
         None => {
             let mut all = Vec::new();
             for array in ARRAYS {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::{Intent, JobRecord, JobState};
+use skyhaul_model::{Intent, JobRecord, JobState, Plan};
 use skyhaul_queue::Queue;
 
 use crate::access::with_queue;
@@ -120,6 +120,9 @@ impl Order {
             }
             Self::Retry => {
                 let back = queue.requeue_failed(id).await?;
+                if matches!(job.plan, Plan::Refused(_)) {
+                    return Ok(format!("job {id}: the archive will be asked again"));
+                }
                 let files = human::counted(back.files, "file");
                 Ok(format!("job {id}: {files} and {} put back", human::counted(back.windows, "window")))
             }
