@@ -1,0 +1,30 @@
+//! What client and engine say to each other: versioned HTTP and JSON over a socket of the user's own.
+//!
+//! The process that has the queue open runs a [`Server`]; every other command finds it through the state
+//! directory and talks to it as a [`Client`], which is a job queue like the one on disk. Who may talk is
+//! decided by three things at once: the socket (or loopback port), a token that only the user can read,
+//! and a Host that no web page can name. Nothing here is durable: `engine.json` and the socket tell where
+//! an engine is, and whatever state a crash leaves them in reads as "no engine".
+//!
+//! `docs/api.md` has the routes, shapes and errors.
+
+mod client;
+mod detach;
+mod endpoint;
+mod engine_file;
+mod error;
+mod log_file;
+mod private;
+mod process;
+mod server;
+mod stream;
+mod token;
+mod wire;
+
+pub use client::{Client, Events};
+pub use detach::{StartedEngine, own_session, start_engine};
+pub use endpoint::Endpoint;
+pub use error::{ControlError, Result};
+pub use log_file::RotatingLog;
+pub use server::{EngineView, Server};
+pub use wire::{EngineInfo, ErrorBody, ErrorCode, Started, Steered};

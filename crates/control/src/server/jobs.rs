@@ -1,0 +1,72 @@
+//! Jobs: listed, shown, made, changed, put back.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use skyhaul_model::{JobId, JobRecord};
+
+use super::answer::Desk;
+use super::body::{Reply, json, nothing};
+use super::routes::Subject;
+use crate::wire::{CreatedBody, ErrorBody, ErrorCode, HoldBody, RequeuedBody, SubmitRequest, UpdateRequest};
+
+pub(crate) async fn list(desk: &Desk) -> Reply {
+    json(StatusCode::OK, &desk.queue.jobs().await?)
+}
+
+pub(crate) async fn show(desk: &Desk, id: JobId) -> Reply {
+    json(StatusCode::OK, &existing(desk, id).await?)
+}
+
+pub(crate) async fn find(desk: &Desk, subject: &Subject) -> Reply {
+    let found = match &subject.key {
+        Some(key) => desk.queue.job_by_key(key).await?,
+        None => None,
+    };
+    match found {
+        Some(job) => json(StatusCode::OK, &job),
+        None => Err(ErrorBody::new(ErrorCode::NoSuchJob, "no job has this query")),
+    }
+}
+
+pub(crate) async fn submit(desk: &Desk, request: SubmitRequest) -> Reply {
+    check_priority(Some(request.priority))?;
+    if request.input.as_ref().is_some_and(|input| !input.path.is_absolute()) {
+        return Err(ErrorBody::new(ErrorCode::BadRequest, "the input's path must be absolute"));
+    }
+    // A job that was removed a moment ago and comes again must not lose partial files it has just begun.
+    drop(desk.steering.lock().await);
+    let created = desk.queue.create_job(request.into(), Timestamp::now()).await?;
+    let status = if created.created { StatusCode::CREATED } else { StatusCode::OK };
+    json(status, &CreatedBody::from(created))
+}
+
+pub(crate) async fn update(desk: &Desk, id: JobId, request: UpdateRequest) -> Reply {
+    check_priority(request.priority)?;
+    desk.queue.update_job(id, request.into()).await?;
+    nothing()
+}
+
+pub(crate) async fn set_hold(desk: &Desk, id: JobId, request: HoldBody) -> Reply {
+    desk.queue.set_hold(id, request.reason).await?;
+    nothing()
+}
+
+pub(crate) async fn retry(desk: &Desk, id: JobId) -> Reply {
+    let requeued = desk.queue.requeue_failed(id).await?;
+    json(StatusCode::OK, &RequeuedBody::from(requeued))
+}
+
+/// The job, or the failure to tell.
+pub(crate) async fn existing(desk: &Desk, id: JobId) -> Result<JobRecord, ErrorBody> {
+    desk.queue.job(id).await?.ok_or_else(|| ErrorBody::no_such_job(id))
+}
+
+fn check_priority(priority: Option<i8>) -> Result<(), ErrorBody> {
+    match priority {
+        Some(priority) if !(-100..=100).contains(&priority) => {
+            let message = format!("the priority {priority} is not within -100 and 100");
+            Err(ErrorBody::new(ErrorCode::BadRequest, message))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,182 @@
+//! The server: one accept loop that owns every connection, from its start to an orderly end.
+//!
+//! It listens at one endpoint, names itself in `engine.json`, and takes both away when it is shut down.
+//! A crash leaves them behind; the next server replaces them, and clients see that nobody is there.
+
+mod answer;
+mod body;
+mod events;
+mod files;
+mod guard;
+mod jobs;
+mod listen;
+mod routes;
+mod steer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use skyhaul_engine::Progress;
+use skyhaul_queue::Queue;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::answer::Desk;
+use self::guard::Guard;
+use self::listen::Listener;
+use crate::endpoint::Endpoint;
+use crate::engine_file::EngineFile;
+use crate::error::{ControlError, Result, cut_short, io_error};
+use crate::stream::Stream;
+use crate::token::Token;
+use crate::wire::{EngineInfo, Started};
+
+/// The most connections at once; more wait at the door.
+const CONNECTIONS_MAX: usize = 128;
+
+/// How long the head of a request may take, and an idle connection may stay.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long answers under way may take once the server is to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The pause after a connection that could not be accepted.
+const ACCEPT_REST: Duration = Duration::from_millis(10);
+
+/// What the server shows of the engine, and how it stops it.
+#[derive(Clone, Debug)]
+pub struct EngineView {
+    /// The engine's snapshots.
+    pub progress: watch::Receiver<Arc<Progress>>,
+    /// Cancelled when a client asks the engine to stop. The server goes on until it is shut down.
+    pub stop: CancellationToken,
+    /// Why the engine was started.
+    pub started: Started,
+}
+
+/// A running server. Dropping it ends it too, but waits for nobody and leaves its files behind.
+#[derive(Debug)]
+pub struct Server {
+    stop: DropGuard,
+    accepting: JoinHandle<()>,
+    endpoint: Endpoint,
+    file: EngineFile,
+}
+
+impl Server {
+    /// Starts a server; clients find it when this returns. Whoever starts one has the queue to itself:
+    /// what an earlier server left behind is replaced.
+    ///
+    /// # Errors
+    /// [`ControlError::AlreadyRunning`] when another server answers at the endpoint, [`ControlError::Unsafe`]
+    /// and [`ControlError::Io`] when no place will do or the state directory cannot be written.
+    pub async fn start(endpoint: Endpoint, queue: Arc<dyn Queue>, engine: EngineView) -> Result<Self> {
+        let (listener, address) = listen::at(&endpoint).await?;
+        let started_at = Timestamp::now();
+        let prepare = {
+            let (state_dir, address) = (endpoint.state_dir.clone(), address.clone());
+            move || {
+                let token = Token::make().map_err(io_error("cannot make a token for", &state_dir))?;
+                let file = EngineFile::of_this_process(address, token, started_at);
+                file.write(&state_dir)?;
+                Ok::<_, ControlError>(file)
+            }
+        };
+        let file = tokio::task::spawn_blocking(prepare).await.map_err(cut_short)??;
+        let info = EngineInfo {
+            running: true,
+            pid: file.process.pid,
+            version: file.version.clone(),
+            started_at,
+            started: engine.started,
+        };
+        let stop = CancellationToken::new();
+        let guard = Guard::new(file.token.clone(), &address);
+        let desk = Arc::new(Desk::new(guard, queue, engine, info, stop.clone()));
+        let accepting = tokio::spawn(accept(listener, desk, stop.clone()));
+        Ok(Self { stop: stop.drop_guard(), accepting, endpoint, file })
+    }
+
+    /// Ends the server: no client finds it any more, answers under way get a few seconds, every
+    /// connection is joined.
+    pub async fn shutdown(self) {
+        let Self { stop, accepting, endpoint, file } = self;
+        let vanish = move || {
+            let forgotten = file.remove(&endpoint.state_dir);
+            let unbound = listen::unbind(&file.address);
+            forgotten.and(unbound)
+        };
+        match tokio::task::spawn_blocking(vanish).await.map_err(cut_short) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) | Err(error) => tracing::warn!(%error, "the engine's traces stay behind"),
+        }
+        drop(stop);
+        if let Err(error) = accepting.await {
+            tracing::error!(%error, "the control server broke");
+        }
+    }
+}
+
+/// Accepts until told to stop; owns the connections and sees them to their ends.
+async fn accept(listener: Listener, desk: Arc<Desk>, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => note_end(ended),
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok(Some(stream)) => {
+                    connections.spawn(converse(stream, Arc::clone(&desk), stop.clone()));
+                }
+                Ok(None) => tracing::warn!("turned away another user"),
+                Err(error) => {
+                    // No reason to stop, but without a rest a lack of file descriptors would make this spin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    let all_ended = async {
+        while let Some(ended) = connections.join_next().await {
+            note_end(ended);
+        }
+    };
+    if tokio::time::timeout(GRACE, all_ended).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+/// A broken answer is a bug of ours; it must not take the engine with it.
+fn note_end(ended: std::result::Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an answer broke");
+    }
+}
+
+/// Serves one connection to its end; when the server stops, to the end of the answer under way.
+async fn converse(stream: Stream, desk: Arc<Desk>, stop: CancellationToken) {
+    let service = service_fn(move |request| answer::answer(Arc::clone(&desk), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
