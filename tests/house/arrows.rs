@@ -28,7 +28,7 @@ const HOMES: [(&str, &[&str]); 8] = [
     ("governor", &["http"]),
     ("clap", &["cli", "replica"]),
     ("indicatif", &["cli"]),
-    ("hyper", &["replica", "control"]),
+    ("hyper", &["http", "replica", "control"]),
 ];
 
 fn dependencies(name: &str) -> BTreeSet<String> {

@@ -2,7 +2,7 @@
 
 use crate::{root, sources};
 
-/// Lines of a file without its inline tests.
+/// Lines of a source file without its inline tests.
 const LONGEST_FILE: usize = 400;
 
 #[test]
@@ -10,7 +10,8 @@ fn files_stay_small_and_open_with_their_purpose() {
     for path in sources(&root().join("crates")) {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
-        assert!(lines <= LONGEST_FILE, "{} has {lines} lines without its tests", path.display());
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        assert!(is_test || lines <= LONGEST_FILE, "{} has {lines} lines without its tests", path.display());
         assert!(text.starts_with("//! "), "{} does not open with a module doc", path.display());
     }
 }

@@ -114,10 +114,20 @@ impl ArchiveError {
         }
     }
 
-    /// The failure as a job or window shows it.
+    /// The failure as a job or window shows it: the causes stand in the same sentence, since nobody sees
+    /// the error itself any more.
     #[must_use]
     pub fn to_file_error(&self) -> FileError {
-        FileError::new(self.kind(), self.to_string())
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !message.contains(&said) {
+                message = format!("{message}: {said}");
+            }
+            cause = error.source();
+        }
+        FileError::new(self.kind(), message)
     }
 }
 
