@@ -115,16 +115,34 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
 
 /// Makes all files of a folder private and durable, and the folder's entries.
 pub(crate) fn settle_tree(path: &Path) -> Result<()> {
+    hide_tree(path)?;
+    sync_tree(path)
+}
+
+/// Makes a folder and all in it private.
+pub(crate) fn hide_tree(path: &Path) -> Result<()> {
+    make_private(path, 0o700)?;
+    for name in names(path)? {
+        let entry = path.join(name);
+        let hidden = if entry.is_dir() { hide_tree(&entry) } else { make_private(&entry, 0o600) };
+        match hidden {
+            // sled renames files of its own while we look; the folder hides those that slip through.
+            Err(QueueError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn sync_tree(path: &Path) -> Result<()> {
     for name in names(path)? {
         let entry = path.join(name);
         if entry.is_dir() {
-            settle_tree(&entry)?;
+            sync_tree(&entry)?;
         } else {
-            make_private(&entry, 0o600)?;
             open(&entry)?.sync_all().map_err(io_error("cannot sync", &entry))?;
         }
     }
-    make_private(path, 0o700)?;
     sync_dir(path)
 }
 

@@ -5,7 +5,7 @@
 //! within ends the queue, not the process; its callers are told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -57,7 +57,7 @@ impl Owner {
         let path = root.clone();
         let spawned = std::thread::Builder::new()
             .name("skyhaul-queue".to_owned())
-            .spawn(move || run(root, boot, started, commands));
+            .spawn(move || run(&root, boot, started, commands));
         let thread =
             spawned.map_err(|source| QueueError::Io { action: "cannot start a thread for", path, source })?;
         let owner = Self { inbox: Some(inbox), thread: Mutex::new(Some(thread)) };
@@ -119,13 +119,13 @@ fn gone() -> QueueError {
 }
 
 fn run(
-    root: PathBuf,
+    root: &Path,
     boot: BootId,
     started: oneshot::Sender<Result<Start>>,
     mut commands: mpsc::Receiver<Command>,
 ) {
-    let path = root.clone();
-    let opened = catch_unwind(AssertUnwindSafe(|| recover::open(&root, boot)));
+    let path = root.to_owned();
+    let opened = catch_unwind(AssertUnwindSafe(|| recover::open(root, boot)));
     let panicked = || QueueError::Damaged { path, what: "it cannot be opened".to_owned() };
     let mut keeper = match opened.unwrap_or_else(|_| Err(panicked())) {
         Ok((keeper, notes)) => {

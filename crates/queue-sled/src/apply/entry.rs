@@ -77,6 +77,14 @@ impl Entry {
         Ok(Self { state, attempts, failures: 0, not_before: None, error: None, ..self })
     }
 
+    /// It is published under the seal that lies there, and no other.
+    pub(crate) fn completed_under(self, seal_at: u64) -> Step {
+        if self.seal.is_none_or(|seal| seal.at != seal_at) {
+            return Err(Illegal { from: self.state, event: FileEvent::Complete });
+        }
+        self.completed()
+    }
+
     /// An attempt failed.
     pub(crate) fn failed(self, attempt: &FailedFile) -> Step {
         let event = if attempt.not_before.is_some() { FileEvent::Retry } else { FileEvent::Fail };
@@ -110,6 +118,11 @@ impl Entry {
     pub(crate) fn invalidated(self, error: &FileError) -> Step {
         let state = self.state.after(FileEvent::Invalidate)?;
         Ok(Self { state, error: Some(error.clone()), seal: None, ..self })
+    }
+
+    /// It was sealed anew although it is done: that its bytes were found bad before is lost.
+    pub(crate) fn superseded(self) -> Step {
+        Ok(Self { state: self.state.after(FileEvent::Invalidate)?, seal: None, ..self })
     }
 
     /// A person asks for another go.
@@ -167,7 +180,8 @@ mod tests {
     #[test]
     fn nothing_is_done_without_a_seal() {
         assert!(fresh().completed().is_err());
-        let done = fresh().sealed(SEAL).unwrap().completed().unwrap();
+        assert!(fresh().sealed(SEAL).unwrap().completed_under(SEAL.at + 1).is_err());
+        let done = fresh().sealed(SEAL).unwrap().completed_under(SEAL.at).unwrap();
         assert!(done.clone().completed().is_err() && done.clone().sealed(SEAL).is_err());
         let bad = done.invalidated(&FileError::new(ErrorKind::Checksum, "differs")).unwrap();
         assert_eq!((bad.state, bad.seal, bad.received, bad.attempts), (FileState::Pending, None, 120, 1));

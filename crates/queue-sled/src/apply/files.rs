@@ -6,7 +6,7 @@ use skyhaul_queue::Result;
 use super::{Applier, Entry, Step};
 use crate::codec::Moment;
 use crate::index::{Index, ResultRow, SealRef};
-use crate::ledger::{Event, FailedFile, ReceivedFile, SealedFile};
+use crate::ledger::{DoneFile, Event, FailedFile, ReceivedFile, SealedFile};
 
 /// Histories that are looked through between two writes.
 const REQUEUE_STEP: usize = 512;
@@ -32,14 +32,20 @@ impl Applier<'_> {
             let sealed = file.sealed();
             let adopted = sealed.proof == skyhaul_model::Proof::Adopted;
             let seal = SealRef { at, size: sealed.size, received: sealed.received, adopted };
-            self.change(file.seq, |entry| entry.sealed(seal))?;
+            let mut superseded = 0;
+            self.change(file.seq, |entry| {
+                // No live command seals a done file. Where the ledger does, it has lost what came between.
+                superseded = u64::from(entry.state == FileState::Done);
+                if superseded == 1 { entry.superseded()?.sealed(seal) } else { entry.sealed(seal) }
+            })?;
+            self.skipped += superseded;
         }
         Ok(())
     }
 
-    pub(super) fn done(&mut self, files: &[FileSeq], at: Moment) -> Result<()> {
-        for &seq in files {
-            self.change(seq, Entry::completed)?;
+    pub(super) fn done(&mut self, files: &[DoneFile], at: Moment) -> Result<()> {
+        for &DoneFile { seq, seal_at } in files {
+            self.change(seq, |entry| entry.completed_under(seal_at))?;
         }
         self.note_finish(Some(at));
         Ok(())

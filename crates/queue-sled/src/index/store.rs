@@ -101,7 +101,10 @@ pub(super) fn open_sled(path: &Path) -> Result<sled::Db> {
         .mode(sled::Mode::HighThroughput);
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
     let panicked = || QueueError::Damaged { path: path.to_owned(), what: "it cannot be opened".to_owned() };
-    opened.map_err(|_| panicked())?.map_err(|error| sled_error("cannot open", path, error))
+    let db = opened.map_err(|_| panicked())?.map_err(|error| sled_error("cannot open", path, error))?;
+    // sled makes its files by the umask; until the next close puts all in order they must be nobody else's either.
+    disk::hide_tree(path)?;
+    Ok(db)
 }
 
 pub(super) fn close_sled(db: sled::Db, path: &Path) -> Result<()> {

@@ -17,9 +17,14 @@ const KEPT: usize = 16;
 /// Frames by job and offset. A job's number is never used again, so nothing has to be forgotten.
 #[derive(Default)]
 pub(super) struct Cache {
-    chunks: VecDeque<((JobId, u64), Rc<Vec<FileSpec>>)>,
-    seals: VecDeque<((JobId, u64), Rc<Vec<SealedFile>>)>,
+    chunks: Kept<Vec<FileSpec>>,
+    seals: Kept<Vec<SealedFile>>,
 }
+
+/// Values and where they were read from, the newest first.
+type Kept<T> = VecDeque<(Place, Rc<T>)>;
+
+type Place = (JobId, u64);
 
 impl Cache {
     /// The file at a slot of the chunk whose frame lies at `offset`.
@@ -43,11 +48,7 @@ impl Cache {
     }
 }
 
-fn lookup<T>(
-    kept: &mut VecDeque<((JobId, u64), Rc<T>)>,
-    key: (JobId, u64),
-    read: impl FnOnce() -> Result<T>,
-) -> Result<Rc<T>> {
+fn lookup<T>(kept: &mut Kept<T>, key: Place, read: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
     if let Some((_, value)) = kept.iter().find(|(place, _)| *place == key) {
         return Ok(Rc::clone(value));
     }

@@ -25,6 +25,16 @@ impl Keeper {
         input: Option<Prepared>,
         now: Timestamp,
     ) -> Result<Created> {
+        let copy = input.as_ref().map(|input| input.copy.clone());
+        let created = self.create_or_find(new, input, now);
+        // Unless it became the job's own, nobody needs the copy; what stays goes with the next opening.
+        if let Some(Err(error)) = copy.map(|copy| disk::remove(&copy)) {
+            tracing::warn!(%error, "cannot remove a copied list of files");
+        }
+        created
+    }
+
+    fn create_or_find(&mut self, new: NewJob, input: Option<Prepared>, now: Timestamp) -> Result<Created> {
         let key = new.query.key();
         let known = self.jobs.values().find(|job| job.facts.key == key).map(|job| job.id);
         self.check_name(known, new.name.as_deref())?;
@@ -36,8 +46,6 @@ impl Keeper {
                 let update =
                     JobUpdate { name: new.name, priority: Some(new.priority), policy: Some(new.policy) };
                 self.update_job(id, update)?;
-                // The copy of the list is the one that is there already.
-                input.map_or(Ok(()), |input| disk::remove(&input.copy))?;
                 Ok(Created { id, created: false })
             }
             None => {

@@ -12,7 +12,7 @@ use skyhaul_queue::{AttemptEnd, FailedAttempt, FileRef, Received, Result};
 use super::{Keeper, conflict};
 use crate::apply::{Entry, Step, events, time};
 use crate::index::SealRef;
-use crate::ledger::{Event, FailedFile, ReceivedFile, SealedFile};
+use crate::ledger::{DoneFile, Event, FailedFile, ReceivedFile, SealedFile};
 
 impl Keeper {
     pub(crate) fn release(&mut self, files: &[Received]) -> Result<()> {
@@ -82,7 +82,8 @@ impl Keeper {
                 let told = ReceivedFile { seq: file.seq, received: checkpointed, seal_lost: false };
                 received.push(file.job, told);
             }
-            done.push(file.job, file.seq);
+            let seal_at = before.seal.map_or(0, |seal| seal.at);
+            done.push(file.job, DoneFile { seq: file.seq, seal_at });
         }
         self.record_all(received, Event::Received)?;
         self.record_all(done, |files| Event::Done { files, at: now.into() })?;

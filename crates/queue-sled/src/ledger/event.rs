@@ -41,7 +41,7 @@ pub(crate) enum Event {
     /// Files' bytes are whole, checked and synced.
     Sealed(Vec<SealedFile>),
     /// Files are published.
-    Done { files: Vec<FileSeq>, at: Moment },
+    Done { files: Vec<DoneFile>, at: Moment },
     /// Attempts failed.
     Failed { files: Vec<FailedFile>, at: Moment },
     /// More was received for files, or their sealed bytes are gone.
@@ -102,6 +102,15 @@ pub(crate) struct SealedFile {
     verified: Verified,
     proof: Proof,
     received: u64,
+}
+
+/// A published file, and which of its seals it was published under: should that one be lost to damage, the
+/// file is not taken for done under an older one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DoneFile {
+    pub(crate) seq: FileSeq,
+    /// Where the frame of the seal lies.
+    pub(crate) seal_at: u64,
 }
 
 /// A failed attempt.
@@ -283,7 +292,7 @@ mod tests {
             Event::WindowFailed { window, error: error.clone(), at },
             Event::Requeued,
             Event::Sealed(vec![SealedFile::new(FileSeq(1), &sealed)]),
-            Event::Done { files: vec![FileSeq(1), FileSeq(70_000)], at },
+            Event::Done { files: vec![DoneFile { seq: FileSeq(70_000), seal_at: 300 }], at },
             Event::Failed { files: vec![failed], at },
             Event::Received(vec![ReceivedFile { seq: FileSeq(2), received: 77, seal_lost: true }]),
             Event::Invalidated(vec![(FileSeq(1), error)]),

@@ -167,6 +167,9 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use skyhaul_model::FileSeq;
+
+    use super::super::event::DoneFile;
     use super::*;
 
     fn ledger() -> (tempfile::TempDir, Ledger) {
@@ -179,8 +182,10 @@ mod tests {
     fn what_was_appended_is_read_back() {
         let (dir, mut ledger) = ledger();
         let first = ledger.append(&Event::Requeued).unwrap();
-        let done =
-            Event::Done { files: vec![skyhaul_model::FileSeq(9)], at: jiff::Timestamp::UNIX_EPOCH.into() };
+        let done = Event::Done {
+            files: vec![DoneFile { seq: FileSeq(9), seal_at: 24 }],
+            at: jiff::Timestamp::UNIX_EPOCH.into(),
+        };
         let second = ledger.append(&done).unwrap();
         assert_eq!((first.offset, second.offset, second.end()), (HEADER_LEN, first.end(), ledger.end));
         ledger.put_away();

@@ -11,7 +11,8 @@ mod frame;
 mod scan;
 
 pub(crate) use event::{
-    ChunkRef, CreatedFacts, Event, FailedFile, Listed, ReceivedFile, SealedFile, Settings, Undecodable,
+    ChunkRef, CreatedFacts, DoneFile, Event, FailedFile, Listed, ReceivedFile, SealedFile, Settings,
+    Undecodable,
 };
 pub(crate) use file::Ledger;
 pub(crate) use frame::{FrameMark, HEADER_LEN, Header};

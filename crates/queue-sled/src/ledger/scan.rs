@@ -109,7 +109,10 @@ mod tests {
         (bytes, offsets)
     }
 
-    fn scan(bytes: &[u8]) -> (Vec<u64>, Vec<(u64, u64)>, Option<u64>) {
+    /// Where frames lie, where gaps, and where a torn end begins.
+    type Found = (Vec<u64>, Vec<(u64, u64)>, Option<u64>);
+
+    fn scan(bytes: &[u8]) -> Found {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         let mut scanner = Scanner::new(file, 0).unwrap();
