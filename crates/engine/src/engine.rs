@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use skyhaul_http::Fetch;
-use skyhaul_model::{Intent, JobRecord};
+use skyhaul_model::{Intent, JobId, JobRecord};
 use skyhaul_queue::{ClaimFilter, ClaimRequest, Queue};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::Jobs;
+use crate::hooks::Hooks;
+use crate::jobs::{InHand, Jobs};
 use crate::planning::Planning;
-use crate::progress::{Progress, Rate};
+use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
 use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
 use crate::work::Work;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) progress: watch::Sender<Arc<Progress>>,
     pub(crate) byte_rate: Rate,
     pub(crate) file_rate: Rate,
+    pub(crate) paces: Paces,
+    pub(crate) hooks: Hooks,
     pub(crate) files_done: u64,
     pub(crate) ticks: u64,
     stop: CancellationToken,
@@ -53,6 +56,8 @@ impl Engine {
             progress: watch::Sender::new(Arc::default()),
             byte_rate: Rate::default(),
             file_rate: Rate::default(),
+            paces: Paces::default(),
+            hooks: Hooks::default(),
             files_done: 0,
             ticks: 0,
             queue,
@@ -75,7 +80,7 @@ impl Engine {
     pub async fn run(mut self, stop: CancellationToken) -> Result<Ended, EngineError> {
         let ended = self.work_off(&stop).await;
         self.stop.cancel();
-        let wound_down = self.wind_down().await;
+        let wound_down = self.wind_down(&stop).await;
         let ended = ended?;
         wound_down?;
         Ok(ended)
@@ -105,7 +110,7 @@ impl Engine {
     }
 
     /// Lets running tasks come to their ends after the stop signal, and settles each.
-    async fn wind_down(&mut self) -> Result<(), EngineError> {
+    async fn wind_down(&mut self, stop: &CancellationToken) -> Result<(), EngineError> {
         self.planning.drain().await?;
         while self.work.len() > 0 {
             let finished = self.work.next().await?;
@@ -117,7 +122,11 @@ impl Engine {
         }
         self.jobs.refresh().await?;
         self.show_progress();
-        self.let_go_of_all().await
+        self.let_go_of_all().await?;
+        let wanted = self.wanted().await?;
+        self.hooks.note_ends(&wanted);
+        self.hooks.end(stop).await;
+        Ok(())
     }
 
     /// Claims windows and begins to list them.
@@ -128,6 +137,7 @@ impl Engine {
         }
         for claim in self.queue.claim_windows(self.claim_request(room)).await? {
             let Some(record) = self.queue.job(claim.job).await? else { continue };
+            self.hooks.note_work(claim.job);
             let needs = match self.jobs.planning(&record).transpose() {
                 Ok(needs) => needs,
                 Err(error) => {
@@ -152,7 +162,10 @@ impl Engine {
         for claim in self.queue.claim_files(self.claim_request(room)).await? {
             match self.jobs.take(claim.file.job).await? {
                 Ok(job) if job.stop.is_cancelled() => self.release(&claim).await?,
-                Ok(job) => self.work.begin(claim, job),
+                Ok(job) => {
+                    self.hooks.note_work(claim.file.job);
+                    self.work.begin(claim, job);
+                }
                 Err(reason) => {
                     self.release(&claim).await?;
                     self.hold(claim.file.job, reason).await?;
@@ -165,7 +178,7 @@ impl Engine {
     fn claim_request(&self, limit: usize) -> ClaimRequest {
         let now = Timestamp::now();
         let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-        ClaimRequest { filter: self.settings.filter.clone(), limit, owner: self.settings.owner, now, until }
+        ClaimRequest { filter: self.settings.scope.filter(), limit, owner: self.settings.owner, now, until }
     }
 
     /// When the lease of a claim that is renewed now ends.
@@ -176,27 +189,24 @@ impl Engine {
     /// How the engine ends if nothing is left to do; none while there is something.
     async fn nothing_left(&mut self) -> Result<Option<Ended>, EngineError> {
         let busy = self.work.len() > 0 || !self.publisher.is_idle() || !self.planning.is_idle();
-        if busy || self.settings.when_idle == WhenIdle::Wait {
-            return Ok(None);
-        }
-        let wanted = self.wanted().await?;
-        if wanted.iter().any(is_runnable) {
-            return Ok(None);
-        }
-        let held =
-            wanted.iter().find_map(|job| Some((job.id, unfinished(job).then_some(job.hold.as_ref())??)));
-        match (held, self.settings.on_full_disk) {
-            (None, _) => Ok(Some(Ended::Idle)),
-            (Some((id, reason)), OnFullDisk::Stop) => Ok(Some(Ended::Held(id, reason.clone()))),
-            (Some(_), OnFullDisk::Wait) => Ok(None),
-        }
+        let wanted = match self.settings.when_idle {
+            WhenIdle::Wait => return Ok(None),
+            WhenIdle::Exit if busy => return Ok(None),
+            WhenIdle::Exit => self.wanted().await?,
+            // What is known of a job in hand is a tick old at most, and costs nothing.
+            WhenIdle::ExitAfter(id) if self.jobs.get(id).is_some_and(InHand::is_runnable) => return Ok(None),
+            WhenIdle::ExitAfter(id) => self.queue.job(id).await?.into_iter().collect(),
+        };
+        Ok(end_of(&wanted, self.settings.on_full_disk))
     }
 
     /// The jobs that this engine is for.
     pub(crate) async fn wanted(&self) -> Result<Vec<JobRecord>, EngineError> {
-        let ClaimFilter::Jobs(ids) = &self.settings.filter else { return Ok(self.queue.jobs().await?) };
+        let ClaimFilter::Jobs(ids) = self.settings.scope.filter() else {
+            return Ok(self.queue.jobs().await?);
+        };
         let mut wanted = Vec::with_capacity(ids.len());
-        for &id in ids {
+        for id in ids {
             wanted.extend(self.queue.job(id).await?);
         }
         Ok(wanted)
@@ -204,13 +214,27 @@ impl Engine {
 
     /// When something that waits for its time is due; far away if nothing does.
     async fn next_due(&self) -> Result<Instant, EngineError> {
-        let queued = self.queue.next_due(&self.settings.filter).await?;
+        let queued = self.queue.next_due(&self.settings.scope.filter()).await?;
         let due = queued.into_iter().chain(self.planning.next_due()).min();
         let wait = due.map_or(Duration::MAX, |due| {
             Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
         });
         // What is due already could not be claimed just now: the next tick tries again.
         Ok(Instant::now() + wait.clamp(Duration::from_millis(5), Duration::from_secs(3600)))
+    }
+}
+
+/// How an engine ends that has only these jobs to care for; none while one of them can go on.
+fn end_of(wanted: &[JobRecord], on_full_disk: OnFullDisk) -> Option<Ended> {
+    if wanted.iter().any(is_runnable) {
+        return None;
+    }
+    let held: Option<(JobId, _)> =
+        wanted.iter().find_map(|job| Some((job.id, unfinished(job).then_some(job.hold.as_ref())??)));
+    match (held, on_full_disk) {
+        (None, _) => Some(Ended::Idle),
+        (Some((id, reason)), OnFullDisk::Stop) => Some(Ended::Held(id, reason.clone())),
+        (Some(_), OnFullDisk::Wait) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
 use crate::disk::lack_of_room;
+use crate::engine::is_runnable;
 
 /// A job in hand.
 pub(crate) struct InHand {
@@ -26,6 +27,13 @@ pub(crate) struct InHand {
     pub(crate) stop: CancellationToken,
     /// Whether the queue has forgotten it meanwhile.
     pub(crate) removed: bool,
+}
+
+impl InHand {
+    /// Whether it can still make progress, as far as is known here.
+    pub(crate) fn is_runnable(&self) -> bool {
+        !self.removed && is_runnable(&self.record)
+    }
 }
 
 /// What a job needs for planning.

@@ -5,18 +5,23 @@
 
 mod disk;
 mod engine;
+mod hooks;
 mod jobs;
 mod outcomes;
 mod planning;
 mod progress;
 mod publisher;
+mod scope;
 mod settings;
+mod slices;
 mod upkeep;
 mod work;
 
 pub use engine::Engine;
-pub use progress::{InFlight, Progress};
+pub use progress::{InFlight, JobPace, Progress};
+pub use scope::Scope;
 pub use settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
+pub use slices::list_slices;
 
 use std::io;
 

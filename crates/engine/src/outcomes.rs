@@ -63,6 +63,10 @@ impl Engine {
 
     /// Holds a job back for a reason that is not a person's.
     pub(crate) async fn hold(&mut self, job: JobId, reason: FileError) -> Result<(), EngineError> {
+        // Every worker of the job finds out; the first one says it all.
+        if self.queue.job(job).await?.is_none_or(|known| known.hold.is_some()) {
+            return Ok(());
+        }
         tracing::warn!(job = job.0, reason = %reason.message, "holding the job");
         forgive_gone(self.queue.set_hold(job, Some(reason)).await)?;
         self.jobs.refresh().await

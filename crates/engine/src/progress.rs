@@ -1,5 +1,6 @@
 //! What an engine shows of its work: a snapshot a few times a second, for whoever watches.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use skyhaul_model::{JobId, JobRecord, Plan};
@@ -16,6 +17,19 @@ pub struct Progress {
     /// Files a second, over the last seconds.
     pub files_per_s: f64,
     /// Seconds that the first job will still take, where that can be told.
+    pub eta_s: Option<u64>,
+    /// How fast each of the jobs goes.
+    pub paces: Vec<JobPace>,
+}
+
+/// How fast one job goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobPace {
+    /// The job.
+    pub job: JobId,
+    /// Body bytes a second, over the last seconds.
+    pub rate_bytes_per_s: u64,
+    /// Seconds that it will still take, where that can be told.
     pub eta_s: Option<u64>,
 }
 
@@ -54,6 +68,25 @@ impl Rate {
         let weight = 1.0 - (-seconds / MEMORY.as_secs_f64()).exp();
         self.per_second += (now - self.per_second) * weight;
         self.per_second
+    }
+}
+
+/// The rates of the jobs in hand, from what their records count.
+#[derive(Debug, Default)]
+pub(crate) struct Paces(HashMap<JobId, (Rate, Rate)>);
+
+impl Paces {
+    /// Takes the records `elapsed` after those before; jobs that are not among them are forgotten.
+    pub(crate) fn update(&mut self, jobs: &[JobRecord], elapsed: Duration) -> Vec<JobPace> {
+        self.0.retain(|id, _| jobs.iter().any(|job| job.id == *id));
+        let pace = |job: &JobRecord| {
+            let (bytes, files) = self.0.entry(job.id).or_default();
+            let bytes_per_s = bytes.update(job.bytes.received as f64, elapsed);
+            let files_per_s = files.update(job.files.done as f64, elapsed);
+            let eta_s = eta_s(job, bytes_per_s, files_per_s);
+            JobPace { job: job.id, rate_bytes_per_s: bytes_per_s as u64, eta_s }
+        };
+        jobs.iter().map(pace).collect()
     }
 }
 

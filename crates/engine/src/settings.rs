@@ -1,14 +1,18 @@
 //! What an engine is told at its start and what it tells at its end.
 
 use skyhaul_model::{FileError, JobId};
-use skyhaul_queue::{ClaimFilter, LeaseOwner, QueueError};
+use skyhaul_queue::{LeaseOwner, QueueError};
 use thiserror::Error;
+
+use crate::scope::Scope;
 
 /// What to do when nothing is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenIdle {
     /// End.
     Exit,
+    /// End, and do so as soon as this job is over, whatever else there is to do.
+    ExitAfter(JobId),
     /// Wait for new work.
     Wait,
 }
@@ -26,7 +30,7 @@ pub enum OnFullDisk {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which jobs it works on.
-    pub filter: ClaimFilter,
+    pub scope: Scope,
     /// What it does when they are finished.
     pub when_idle: WhenIdle,
     /// What it does when a disk is full.

@@ -25,6 +25,7 @@ impl Engine {
             self.queue.renew(self.settings.owner, Self::lease_end()).await?;
             let wanted = self.wanted().await?;
             self.begin_queries(&wanted).await?;
+            self.hooks.note_ends(&wanted);
             self.watch_disks(&wanted).await?;
         }
         self.ticks += 1;
@@ -48,6 +49,7 @@ impl Engine {
             if self.planning.is_busy_with(record.id, now) {
                 continue;
             }
+            self.hooks.note_work(record.id);
             let outcome = match self.jobs.planning(record) {
                 Some(Ok(needs)) => {
                     let stop = self.jobs.stop_of(record.id);
@@ -136,8 +138,10 @@ impl Engine {
         let files_per_s = self.file_rate.update(self.files_done as f64, TICK);
         let jobs = self.jobs.records();
         let eta_s = jobs.first().and_then(|job| eta_s(job, rate, files_per_s));
+        let paces = self.paces.update(&jobs, TICK);
         let in_flight = self.work.shown();
-        let progress = Progress { jobs, in_flight, rate_bytes_per_s: rate as u64, files_per_s, eta_s };
+        let rate_bytes_per_s = rate as u64;
+        let progress = Progress { jobs, in_flight, rate_bytes_per_s, files_per_s, eta_s, paces };
         self.progress.send_replace(Arc::new(progress));
     }
 }

@@ -184,7 +184,8 @@ impl Work {
                 total: slot.meter.total(),
             })
             .collect();
-        shown.sort_by(|a, b| (a.job, &a.path).cmp(&(b.job, &b.path)));
+        // Those that receive stand before those that wait for a free connection.
+        shown.sort_by(|a, b| (a.total.is_none(), a.job, &a.path).cmp(&(b.total.is_none(), b.job, &b.path)));
         shown
     }
 }

@@ -50,6 +50,13 @@ pub struct JobPolicy {
     pub connections: Option<u32>,
     /// The most bytes a second, where the job asks for fewer than the engine allows.
     pub limit_rate: Option<u64>,
+    /// A shell command that is run once the job is completed or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_complete: Option<String>,
+    /// Submitted to be worked on in the background: a process that lets go of the queue sees to it that an engine
+    /// goes on with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
 }
 
 impl Default for JobPolicy {
@@ -64,6 +71,8 @@ impl Default for JobPolicy {
             accept_corrupt: false,
             connections: None,
             limit_rate: None,
+            on_complete: None,
+            background: false,
         }
     }
 }

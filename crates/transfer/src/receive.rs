@@ -25,7 +25,7 @@ const BATCH_BYTES: u64 = 64 << 10;
 const BATCH_AGE: Duration = Duration::from_millis(25);
 
 /// A body that is this old has a part worth recording, however short it is.
-const OLD: Duration = Duration::from_millis(250);
+const OLD: Duration = Duration::from_millis(50);
 
 /// How a body ended.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::place::own_folder;
 use crate::trouble::Blow;
 
 /// From this many bytes on a part is worth a meta file, however fast it came.
-const WORTH_RECORDING_BYTES: u64 = 1 << 20;
+const WORTH_RECORDING_BYTES: u64 = 128 << 10;
 
 /// Bytes between two checkpoints: what a power cut may cost of one file.
 const CHECKPOINT_BYTES: u64 = 8 << 20;
