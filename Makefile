@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_DIR ?= demo-data
 
-.PHONY: help setup build demo test fmt lint unit doc deny clean
+.PHONY: help setup build demo test fmt lint unit doc bench deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -34,6 +34,9 @@ unit: ## all tests, the end-to-end ones through the real binaries included
 
 doc: ## the API's documentation, broken links are errors
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked
+
+bench: ## time the hot pieces
+	$(CARGO) bench --package skyhaul-benches --locked
 
 deny: ## licences, advisories and duplicates of the dependencies (needs cargo-deny)
 	$(CARGO) deny check

@@ -87,12 +87,22 @@ fn a_disk_without_the_room_asked_for_exits_1_with_the_job_paused() {
     let replica = Replica::start("--small-files");
     let sky = Sky::new(&replica);
     let line = format!("pull {TEN_MINUTES} --out out");
-    sky.run(&format!("{line} --min-free 900T")).exits(1);
-    let status = sky.status("1");
-    assert_eq!(status["state"], "paused", "{status}");
-    assert!(!status["error"].is_null(), "the reason stands in error: {status}");
+    sky.run(&format!("{line} --min-free 900T")).exits(1).tells("wait-for-space");
+    assert_eq!(sky.status("1")["state"], "paused");
+    assert!(replica.requests().iter().all(|request| !request.is_fetch()), "it was fetched all the same");
     sky.ok(&format!("{line} --min-free 0"));
     assert_eq!(sky.status("1")["state"], "completed");
+}
+
+#[test]
+fn why_a_job_is_held_back_stands_in_its_error() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let ended = sky.run(&format!("pull {TEN_MINUTES} --out out --min-free 900T --json")).exits(1).json();
+    assert_eq!(ended["state"], "paused");
+    assert!(!ended["error"].is_null(), "{ended}");
+    let status = sky.status("1");
+    assert!(!status["error"].is_null(), "paused, and nobody knows why: {status}");
 }
 
 #[test]
@@ -198,10 +208,10 @@ fn a_state_directory_that_cannot_be_used_exits_6() {
 fn a_state_directory_whose_owner_does_not_answer_exits_6() {
     let replica = Replica::start("--small-files --rate 30k");
     let sky = Sky::new(&replica);
-    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out"));
+    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --connections 2"));
     replica.wait_fetches(1);
     pull.send(Signal::Stop);
-    sky.run("jobs").exits(6).tells("state");
+    sky.run("jobs").exits(6).tells(&pull.pid().to_string());
     pull.send(Signal::Continue);
     assert_eq!(pull.finish().exits(0).code, Some(0));
 }
@@ -210,7 +220,7 @@ fn a_state_directory_whose_owner_does_not_answer_exits_6() {
 fn an_interrupted_pull_exits_130() {
     let replica = Replica::start("--small-files --rate 30k");
     let sky = Sky::new(&replica);
-    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out"));
+    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --connections 2"));
     replica.wait_fetches(1);
     pull.send(Signal::Interrupt);
     pull.finish().exits(130);

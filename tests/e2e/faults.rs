@@ -66,8 +66,8 @@ fn a_cut_connection_is_resumed_where_it_broke_under_its_validator() {
 
 #[test]
 fn a_connection_cut_anywhere_again_and_again_comes_through() {
-    comes_through("--cut random@p:0.7 --seed 7", "--retries 40");
-    comes_through("--cut random@p:0.7 --cut-style reset --seed 8", "--retries 40");
+    comes_through("--cut random@p:0.5 --seed 7", "--retries 40");
+    comes_through("--cut random@p:0.5 --cut-style reset --seed 8", "--retries 40");
 }
 
 #[test]

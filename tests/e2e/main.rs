@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
 mod commands;
+mod companion;
 mod config;
 mod digests;
 mod events;
@@ -14,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod json;
 mod kill;
+mod kinds;
 mod limits;
 mod manifest;
 mod names;
@@ -24,6 +26,7 @@ mod real_data;
 mod refusals;
 mod resume;
 mod roots;
+mod steering;
 mod urls;
 
 /// Ten minutes of one site: ten files, about 20 kB each where files are small.
@@ -43,4 +46,11 @@ fn landing(minute: u32) -> String {
 /// What one of the ten files is called.
 fn name(minute: u32) -> String {
     format!("20220101_06{minute:02}_gill_themis19_full.pgm.gz")
+}
+
+/// Whether the progress on stderr tells that a job has this many files.
+fn knows_files(progress: &str, count: usize) -> bool {
+    // However the number is set for people's eyes.
+    let told = format!("of{count}files");
+    progress.lines().any(|line| line.replace(|c: char| !c.is_alphanumeric(), "").contains(&told))
 }

@@ -58,7 +58,7 @@ fn a_secret_is_kept_over_an_interruption_without_being_shown() {
     let header = format!("Authorization: Bearer {SECRET}");
     let mut words: Vec<&str> = vec!["pull"];
     words.extend(TEN_MINUTES.split_whitespace());
-    words.extend(["--out", "out", "-vv", "--header", &header]);
+    words.extend(["--out", "out", "--connections", "2", "-vv", "--header", &header]);
     let pull = Running::spawn(sky.command(&words));
     replica.wait_fetches(2);
     pull.send(Signal::Interrupt);
@@ -143,7 +143,7 @@ fn the_state_directory_is_private_whatever_the_umask_and_data_files_follow_it() 
 fn the_state_directory_is_private_in_the_middle_of_the_work_too() {
     let replica = Replica::start("--small-files --rate 60k");
     let sky = Sky::new(&replica);
-    let line = format!("pull {TEN_MINUTES} --out out --header X-Secret:{SECRET}");
+    let line = format!("pull {TEN_MINUTES} --out out --connections 2 --header X-Secret:{SECRET}");
     let pull = Running::spawn(sky.command_with_umask("000", &line));
     replica.wait_fetches(2);
     pull.kill();

@@ -206,7 +206,7 @@ fn an_api_that_stays_broken_exits_4_and_retry_puts_the_windows_back() {
 fn a_server_that_goes_away_in_the_middle_is_waited_for() {
     let replica = Replica::start("--small-files --rate 60k");
     let sky = Sky::new(&replica);
-    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --retries 2"));
+    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --retries 2 --connections 2"));
     replica.wait_fetches(3);
     let address = replica.host().to_owned();
     drop(replica);

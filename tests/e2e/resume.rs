@@ -1,5 +1,7 @@
 //! The same command again: one job, which goes on where it was.
 
+use std::time::Duration;
+
 use skyhaul_tests::{Replica, Signal, Sky};
 
 use crate::TEN_MINUTES;
@@ -35,10 +37,15 @@ fn a_job_is_the_same_however_it_is_spelled() {
     for answer in &answers[1..] {
         assert_eq!((&answer["id"], &answer["created"]), (&answers[0]["id"], &false.into()));
     }
+    let status = sky.status("again");
+    assert_eq!(
+        (&status["id"], &status["priority"]),
+        (&answers[0]["id"], &5.into()),
+        "the newest policy wins"
+    );
     let pulled = sky.ok(&format!("pull {} --json", spellings[1])).json();
     assert_eq!(pulled["id"], answers[0]["id"]);
     assert_eq!(pulled["files"]["done"], 8, "{pulled}");
-    assert_eq!(sky.status("again")["priority"], 5, "the newest policy wins");
 }
 
 #[test]
@@ -74,9 +81,11 @@ fn an_output_folder_and_a_link_to_it_are_one_place() {
 fn interrupted_by(signal: Signal) {
     let replica = Replica::start("--rate 4M");
     let sky = Sky::new(&replica);
-    let line = format!("pull {TEN_MINUTES} --out out");
+    let line = format!("pull {TEN_MINUTES} --out out --connections 2");
     let pull = sky.spawn(&line);
     replica.wait_fetches(2);
+    // Time for the next two to come half way.
+    assert!(!pull.ends_within(Duration::from_millis(300)));
     pull.send(signal);
     let ended = pull.finish().exits(130);
     assert!(ended.stderr.contains("skyhaul"), "it does not say how to go on: {}", ended.stderr);

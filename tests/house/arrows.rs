@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("queue-sled", &["model", "queue"]),
     ("transfer", &["model", "http"]),
     ("engine", &["model", "archive", "planner", "queue", "transfer", "http"]),
-    ("cli", &["model", "archive", "planner", "queue", "queue-sled", "transfer", "http", "engine"]),
+    ("cli", &["model", "archive", "planner", "queue", "queue-sled", "transfer", "http", "engine", "control"]),
     ("replica", &[]),
     ("control", &["model", "queue", "engine"]),
 ];

@@ -21,6 +21,27 @@ pub enum Signal {
     Stop,
     /// Goes on.
     Continue,
+    /// Ends at once, with no chance to tidy up.
+    Kill,
+}
+
+impl Signal {
+    /// Sends it to a process.
+    ///
+    /// # Panics
+    /// There is no such process.
+    #[cfg(unix)]
+    pub fn send(self, pid: u32) {
+        let name = match self {
+            Self::Interrupt => "-INT",
+            Self::Terminate => "-TERM",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
+            Self::Kill => "-KILL",
+        };
+        let sent = Command::new("kill").arg(name).arg(pid.to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send {name} to process {pid}");
+    }
 }
 
 /// A program that runs; it is killed when this goes.
@@ -83,14 +104,7 @@ impl Running {
     /// The program has ended already.
     #[cfg(unix)]
     pub fn send(&self, signal: Signal) {
-        let name = match signal {
-            Signal::Interrupt => "-INT",
-            Signal::Terminate => "-TERM",
-            Signal::Stop => "-STOP",
-            Signal::Continue => "-CONT",
-        };
-        let sent = Command::new("kill").arg(name).arg(self.pid().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot send {name} to {}", self.line);
+        signal.send(self.pid());
     }
 
     /// Kills it with no chance to tidy up (`kill -9`), and waits until it is gone.

@@ -196,10 +196,22 @@ impl Replica {
     /// The replica is gone.
     pub fn requests(&self) -> Vec<Request> {
         // Answers end in the log before the client has their last byte: what came before the mark stands before it.
+        self.moment();
+        self.log.without_marks()
+    }
+
+    /// Now, by the replica's clock, in milliseconds of the day: what comes later has come after all that was done
+    /// before.
+    ///
+    /// # Panics
+    /// The replica is gone.
+    pub fn moment(&self) -> u64 {
         let mark = format!("{MARK}{}", self.marks.fetch_add(1, Ordering::Relaxed));
         self.fetch(&mark);
-        self.log.wait("its mark", |requests| requests.iter().any(|request| request.path == mark));
-        self.log.without_marks()
+        let came =
+            |requests: &[Request]| requests.iter().find(|request| request.path == mark).map(|r| r.came_ms);
+        self.log.wait("its mark", |requests| came(requests).is_some());
+        came(&self.log.lock().requests).unwrap_or(0)
     }
 
     /// Waits until the requests so far are as wanted.

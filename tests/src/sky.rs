@@ -49,6 +49,16 @@ impl Sky {
         self
     }
 
+    /// The process of the engine that has its queue.
+    ///
+    /// # Panics
+    /// There is none.
+    #[track_caller]
+    pub fn engine(&self) -> u32 {
+        let pid = self.ok("engine status --json").json()["pid"].as_u64();
+        pid.and_then(|pid| u32::try_from(pid).ok()).expect("an engine that is up has a process")
+    }
+
     /// A path in its folder; `out` and `state` are the usual ones.
     pub fn path(&self, name: &str) -> PathBuf {
         // The real path: some systems keep temporary folders behind a link.
@@ -160,5 +170,15 @@ impl Sky {
             assert_eq!(file["sha256"], crate::hex_sha256(&served.body), "{path}");
         }
         files.len()
+    }
+}
+
+impl Drop for Sky {
+    /// No engine outlives its corner.
+    fn drop(&mut self) {
+        if self.path("state/engine.json").exists() {
+            // It fails only when the engine is gone already, or does not answer a test that has failed.
+            let _ = self.command(&["engine", "stop", "-q"]).status();
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::args::{
 };
 use crate::error::CliError;
 use crate::nearest::nearest;
-use crate::settings::Loudness;
+use crate::settings::{LogFormat, Loudness};
 
 /// The settings of a config file.
 #[derive(Clone, Debug, Default)]
@@ -33,11 +33,13 @@ pub(crate) struct Config {
     pub(crate) loudness: Option<Loudness>,
     /// `no-progress`.
     pub(crate) no_progress: bool,
+    /// `log-format`.
+    pub(crate) log_format: Option<LogFormat>,
     /// The transfer flags.
     pub(crate) transfer: TransferArgs,
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "state-dir",
     "api",
     "json",
@@ -58,6 +60,8 @@ const KEYS: [&str; 20] = [
     "verify",
     "accept-corrupt",
     "wait-for-space",
+    "on-complete",
+    "log-format",
 ];
 
 impl Config {
@@ -81,7 +85,7 @@ impl Config {
 
     fn parse(text: &str, path: &Path) -> Result<Self, CliError> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let message = format!("{} line {line}: {}", path.display(), error.message());
             CliError::usage(message)
         })?;
@@ -93,6 +97,7 @@ impl Config {
             json: keys.switch("json")?,
             loudness: keys.loudness()?,
             no_progress: keys.switch("no-progress")?,
+            log_format: keys.read("log-format", |text| LogFormat::from_str(text, false))?,
             transfer: keys.transfer()?,
         })
     }
@@ -132,6 +137,8 @@ impl Keys<'_> {
             verify: self.read("verify", |text| VerifyArg::from_str(text, false))?,
             accept_corrupt: self.switch("accept-corrupt")?,
             wait_for_space: self.switch("wait-for-space")?,
+            on_complete: self
+                .read("on-complete", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?,
         })
     }
 
@@ -231,6 +238,8 @@ mod tests {
             verify = "length"
             accept-corrupt = true
             wait-for-space = true
+            on-complete = "mail -s done me"
+            log-format = "json"
             "#,
         )
         .unwrap();
@@ -238,7 +247,9 @@ mod tests {
         assert_eq!(config.api.as_deref(), Some("http://127.0.0.1:8000"));
         assert_eq!(config.loudness, Some(Loudness::Debug));
         assert!(config.json && config.no_progress);
+        assert_eq!(config.log_format, Some(LogFormat::Json));
         let transfer = config.transfer;
+        assert_eq!(transfer.on_complete.as_deref(), Some("mail -s done me"));
         assert_eq!((transfer.connections, transfer.in_flight, transfer.retries), (Some(4), Some(8), Some(0)));
         assert_eq!(transfer.limit_rate, RateLimit::parse("08:00,2M 18:00,off").ok());
         assert_eq!(transfer.timeout.map(std::num::NonZeroU64::get), Some(90));
@@ -280,6 +291,8 @@ mod tests {
     #[test]
     fn broken_toml_is_placed() {
         let error = parse("api = \"https://x\"\nconnections = = 3\n").unwrap_err();
+        assert!(error.starts_with("/etc/skyhaul/config.toml line 2:"), "{error}");
+        let error = parse("api = \"https://x\"\n= 3\n").unwrap_err();
         assert!(error.starts_with("/etc/skyhaul/config.toml line 2:"), "{error}");
     }
 

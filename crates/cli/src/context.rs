@@ -37,7 +37,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 pub(crate) mod scripted {
     use crate::args::TransferArgs;
     use crate::output::capture::{Buffer, output};
-    use crate::settings::{Bars, Format, Loudness};
+    use crate::settings::{Bars, Format, LogFormat, Loudness};
 
     use super::*;
 
@@ -51,6 +51,8 @@ pub(crate) mod scripted {
             loudness: Loudness::Normal,
             bars: Bars::Off,
             log: None,
+            log_format: LogFormat::Text,
+            config: None,
             transfer: TransferArgs::default(),
         };
         (Context { settings, output, stop: Stop::default() }, answer, stderr)

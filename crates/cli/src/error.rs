@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+use skyhaul_control::ControlError;
 use skyhaul_engine::EngineError;
 use skyhaul_queue::QueueError;
 use thiserror::Error;
@@ -121,6 +122,25 @@ impl From<QueueError> for CliError {
     }
 }
 
+impl From<ControlError> for CliError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Refused(_) => QueueError::from(error).into(),
+            ControlError::NotUp { .. } => Self::from_error(Exit::Failed, &error),
+            ControlError::Silent { pid, seconds } => Self::new(
+                Exit::StateUnusable,
+                format!("process {pid} has the state directory and has not answered for {seconds} s"),
+            )
+            .hint(format!("'kill {pid}' ends it; nothing finished is lost by that")),
+            ControlError::Unsafe { .. }
+            | ControlError::AlreadyRunning(_)
+            | ControlError::Io { .. }
+            | ControlError::Gone(_)
+            | ControlError::Garbled(_) => Self::from_error(Exit::StateUnusable, &error),
+        }
+    }
+}
+
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         match error {
@@ -161,6 +181,19 @@ mod tests {
             let told = error.to_string();
             assert_eq!(CliError::from(error).exit(), exit, "{told}");
         }
+    }
+
+    #[test]
+    fn an_engine_that_does_not_answer_makes_the_state_directory_unusable() {
+        let silent = CliError::from(ControlError::Silent { pid: 4, seconds: 10 });
+        assert_eq!(silent.exit(), Exit::StateUnusable);
+        assert!(silent.to_string().contains("process 4"), "{silent}");
+        let not_up = ControlError::NotUp { why: "it ended".into(), log: path() };
+        assert_eq!(CliError::from(not_up).exit(), Exit::Failed);
+    }
+
+    fn path() -> PathBuf {
+        PathBuf::from("/state/engine.log")
     }
 
     #[test]

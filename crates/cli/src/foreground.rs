@@ -1,63 +1,143 @@
-//! An engine in this process, with its progress shown, from its start to its end.
+//! An engine in this process, from its start to its end: it answers other commands, shows its progress, and
+//! leaves when its shift is over.
 
 use std::sync::Arc;
 
-use skyhaul_engine::{Ended, Engine, OnFullDisk, Settings, WhenIdle};
+use skyhaul_control::{Endpoint, EngineView, Server, Started};
+use skyhaul_engine::{Ended, Engine, OnFullDisk, Scope, Settings, WhenIdle};
 use skyhaul_http::HttpConfig;
-use skyhaul_queue::{ClaimFilter, LeaseOwner, Queue};
-use skyhaul_queue_sled::BootId;
+use skyhaul_model::Intent;
+use skyhaul_queue::{LeaseOwner, Queue};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::boot;
 use crate::args::TransferArgs;
 use crate::context::{Context, blocking};
 use crate::error::CliError;
+use crate::linger::{Reason, until_idle};
+use crate::notify::Manager;
 use crate::{policy, progress};
 
 /// Listings in work at once: the archive looks at a day's files for each, and that is enough to keep
 /// ahead of the downloads.
 const LISTERS: usize = 4;
 
-/// Which work an engine in the foreground is to do.
-#[derive(Clone, Debug)]
+/// Which work an engine is to do, and for whom.
+#[derive(Debug)]
 pub(crate) struct Shift {
     /// Which jobs.
-    pub(crate) filter: ClaimFilter,
+    pub(crate) scope: Scope,
     /// What to do when they are finished.
     pub(crate) when_idle: WhenIdle,
+    /// What to do when a disk is full.
+    pub(crate) on_full_disk: OnFullDisk,
+    /// Why the engine was started.
+    pub(crate) started: Started,
+    /// Who watches.
+    pub(crate) audience: Audience,
+    /// The service manager to tell, where there is one.
+    pub(crate) manager: Manager,
 }
 
-/// Works until the shift is over or a signal comes.
+/// Who watches an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Somebody at a terminal, or the reader of its stderr.
+    Stderr,
+    /// Nobody: it runs in the background.
+    Nobody,
+}
+
+/// How a shift went.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    /// How the engine ended.
+    pub(crate) ended: Ended,
+    /// Whether it left by itself because there was nothing to do any more.
+    pub(crate) has_left: bool,
+    /// The engine that somebody wished for meanwhile: one that stays.
+    pub(crate) wished: Option<Started>,
+}
+
+/// Works until the shift is over, a signal comes, or a client says stop.
 pub(crate) async fn work(
     context: &Context,
     queue: Arc<dyn Queue>,
     transfer: &TransferArgs,
     shift: Shift,
-) -> Result<Ended, CliError> {
+) -> Result<Worked, CliError> {
     let flags = transfer.clone();
     let client = blocking(move || policy::client(&flags)).await?;
-    let engine = Engine::new(queue, Arc::new(client), settings(transfer, shift));
+    let engine = Engine::new(Arc::clone(&queue), Arc::new(client), settings(transfer, &shift));
     let engine_progress = engine.progress();
-    let over = CancellationToken::new();
+    let view = EngineView {
+        progress: engine.progress(),
+        stop: context.stop.token().child_token(),
+        started: shift.started,
+        stay: CancellationToken::new(),
+        scope: shift.scope.clone(),
+    };
+    let (stop, stay) = (view.stop.clone(), view.stay.clone());
+    let server = serve(context, Arc::clone(&queue), view).await?;
+    shift.manager.ready();
+    tracing::info!(pid = std::process::id(), started = ?shift.started, "at work");
+    let (over, leave) = (CancellationToken::new(), CancellationToken::new());
     let running = async {
-        let ended = Box::pin(engine.run(context.stop.token().clone())).await;
+        let ended = Box::pin(engine.run(stop.clone())).await;
         over.cancel();
         ended
     };
-    let shown = progress::show(context, engine_progress, &over);
-    let (ended, ()) = tokio::join!(running, shown);
-    Ok(ended?)
+    let shown = async {
+        match shift.audience {
+            Audience::Stderr => progress::show(context, engine_progress, &over).await,
+            Audience::Nobody => {}
+        }
+    };
+    let leaving = async {
+        let idle = until_idle(async || reason_to_stay(&*queue, &server, &stay).await);
+        if shift.started == Started::OnDemand && over.run_until_cancelled(idle).await.is_some() {
+            tracing::info!("nothing to do for ten minutes, leaving");
+            leave.cancel();
+            stop.cancel();
+        }
+    };
+    let (ended, (), ()) = tokio::join!(running, shown, leaving);
+    shift.manager.stopping();
+    server.shutdown().await;
+    Ok(Worked {
+        ended: ended?,
+        has_left: leave.is_cancelled(),
+        wished: stay.is_cancelled().then_some(Started::Lasting),
+    })
 }
 
-fn settings(transfer: &TransferArgs, shift: Shift) -> Settings {
+async fn serve(context: &Context, queue: Arc<dyn Queue>, view: EngineView) -> Result<Server, CliError> {
+    let state_dir = context.settings.state_dir.clone();
+    let endpoint = blocking(move || Ok(Endpoint::for_state_dir(&state_dir)?)).await?;
+    Ok(Server::start(endpoint, queue, view).await?)
+}
+
+/// A job that is held waits for room on its disk: that is to be looked after.
+async fn reason_to_stay(queue: &dyn Queue, server: &Server, stay: &CancellationToken) -> Reason {
+    if stay.is_cancelled() || server.followers() > 0 {
+        return Reason::ToStay;
+    }
+    match queue.jobs().await {
+        Ok(jobs) if jobs.iter().any(|job| job.intent == Intent::Run && !job.is_settled()) => Reason::ToStay,
+        // A queue that fails ends the engine by itself.
+        Ok(_) | Err(_) => Reason::None,
+    }
+}
+
+fn settings(transfer: &TransferArgs, shift: &Shift) -> Settings {
     let in_flight = transfer.in_flight.unwrap_or(HttpConfig::default().in_flight);
-    let on_full_disk = if transfer.wait_for_space { OnFullDisk::Wait } else { OnFullDisk::Stop };
     Settings {
-        filter: shift.filter,
+        scope: shift.scope.clone(),
         when_idle: shift.when_idle,
-        on_full_disk,
+        on_full_disk: shift.on_full_disk,
         workers: usize::try_from(in_flight).unwrap_or(usize::MAX),
         listers: LISTERS,
         owner: LeaseOwner(fastrand::u64(..)),
-        boot: BootId::current().to_string(),
+        boot: boot().to_string(),
     }
 }

@@ -97,7 +97,7 @@ pub(crate) struct EngineDocument {
     pub(crate) running: bool,
     pub(crate) pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) version: Option<&'static str>,
+    pub(crate) version: Option<String>,
 }
 
 /// `submit`.

@@ -1,22 +1,30 @@
-//! The log: to stderr, how much of it by `-q`, `-v`, `-vv` or `SKYHAUL_LOG`.
+//! The log: to stderr, or to the engine's own file in the background; how much of it by `-q`, `-v`, `-vv` or `SKYHAUL_LOG`.
 
 use tracing_subscriber::EnvFilter;
 
 use crate::error::CliError;
+use crate::foreground::Audience;
 use crate::output::ErrorStream;
-use crate::settings::{Loudness, Settings};
+use crate::settings::{LogFormat, Loudness, Settings};
 
 /// Starts the log. To be called once.
-pub(crate) fn start(settings: &Settings, stderr: &ErrorStream, colour: Colour) -> Result<(), CliError> {
+pub(crate) fn start(
+    settings: &Settings,
+    stderr: &ErrorStream,
+    colour: Colour,
+    audience: Audience,
+) -> Result<(), CliError> {
     let stream = stderr.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter(settings)?)
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter(settings, audience)?)
         .with_ansi(colour == Colour::Yes)
         .with_target(settings.loudness == Loudness::Debug)
-        .with_writer(move || stream.clone())
-        .finish();
-    tracing::subscriber::set_global_default(subscriber)
-        .map_err(|error| CliError::failed("cannot start the log").because(&error))
+        .with_writer(move || stream.clone());
+    let started = match settings.log_format {
+        LogFormat::Text => tracing::subscriber::set_global_default(lines.finish()),
+        LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
+    };
+    started.map_err(|error| CliError::failed("cannot start the log").because(&error))
 }
 
 /// Whether stderr may be coloured.
@@ -45,7 +53,7 @@ pub(crate) enum IsTerminal {
     No,
 }
 
-fn filter(settings: &Settings) -> Result<EnvFilter, CliError> {
+fn filter(settings: &Settings, audience: Audience) -> Result<EnvFilter, CliError> {
     if let Some(text) = &settings.log {
         return EnvFilter::try_new(text).map_err(|error| {
             CliError::usage(format!("SKYHAUL_LOG cannot be read: '{text}'"))
@@ -53,16 +61,21 @@ fn filter(settings: &Settings) -> Result<EnvFilter, CliError> {
                 .hint("write a level, as info, or levels by module, as warn,skyhaul_http=debug")
         });
     }
-    Ok(EnvFilter::new(match settings.loudness {
+    // Nobody can ask an engine in the background to say again what it did.
+    let loudness = match audience {
+        Audience::Nobody => settings.loudness.max(Loudness::Verbose),
+        Audience::Stderr => settings.loudness,
+    };
+    Ok(EnvFilter::new(match loudness {
         Loudness::Quiet => "error",
         Loudness::Normal => "warn",
         // Our own crates only: a person who asks for more of skyhaul does not ask for its libraries.
         Loudness::Verbose => {
-            "warn,skyhaul=info,skyhaul_archive=info,skyhaul_engine=info,skyhaul_http=info,\
+            "warn,skyhaul=info,skyhaul_archive=info,skyhaul_control=info,skyhaul_engine=info,skyhaul_http=info,\
              skyhaul_planner=info,skyhaul_queue_sled=info,skyhaul_transfer=info"
         }
         Loudness::Debug => {
-            "info,skyhaul=debug,skyhaul_archive=debug,skyhaul_engine=debug,skyhaul_http=debug,\
+            "info,skyhaul=debug,skyhaul_archive=debug,skyhaul_control=debug,skyhaul_engine=debug,skyhaul_http=debug,\
              skyhaul_planner=debug,skyhaul_queue_sled=debug,skyhaul_transfer=debug"
         }
     }))

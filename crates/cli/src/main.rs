@@ -5,19 +5,25 @@
 mod access;
 mod args;
 mod asking;
+mod background;
 mod catalogue;
 mod commands;
 mod config;
 mod context;
+mod desk;
+mod ending;
 mod error;
 mod events;
 mod exit;
+mod follow;
 mod foreground;
 mod human;
 mod jobs;
 mod json;
+mod linger;
 mod logging;
 mod nearest;
+mod notify;
 mod order;
 mod out_root;
 mod output;
@@ -34,11 +40,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use skyhaul_control::RotatingLog;
 
 use crate::args::Cli;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::foreground::Audience;
 use crate::logging::{Colour, IsTerminal};
 use crate::output::{ErrorStream, Output};
 use crate::settings::{Format, Loudness, Settings, Variables};
@@ -48,7 +56,7 @@ use crate::stop::Stop;
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match Cli::try_parse().map_err(args::without_secrets) {
         Ok(cli) => run(cli).into(),
         Err(error) => {
             // Help and version are answers, all else is a wrong command line; a reader that has gone is fine.
@@ -67,6 +75,10 @@ fn run(cli: Cli) -> Exit {
             return error.exit();
         }
     };
+    let stderr = match commands::audience(&cli.command) {
+        Audience::Nobody => detach(&settings).unwrap_or(stderr),
+        Audience::Stderr => stderr,
+    };
     let output = Output::process(stderr, settings.format, settings.loudness);
     let context = Context { settings, output, stop: Stop::default() };
     let result = start(cli, &context).and_then(|exit| context.output.flush().map(|()| exit));
@@ -78,9 +90,20 @@ fn run(cli: Cli) -> Exit {
     })
 }
 
+/// Cuts this process loose from the terminal it was started from and gives the log its file. Without that file
+/// the log goes where the starter has led stderr.
+fn detach(settings: &Settings) -> Option<ErrorStream> {
+    skyhaul_control::own_session();
+    // The folder that we were started in may be unmounted, or removed, while we run.
+    let _stays_where_it_is = std::env::set_current_dir(&settings.state_dir);
+    RotatingLog::open(&settings.state_dir).ok().map(|log| ErrorStream::to(Box::new(log)))
+}
+
 fn start(cli: Cli, context: &Context) -> Result<Exit, CliError> {
+    let audience = commands::audience(&cli.command);
     let terminal = if context.output.is_watched() { IsTerminal::Yes } else { IsTerminal::No };
-    logging::start(&context.settings, context.output.stderr(), Colour::of_process(terminal))?;
+    let colour = Colour::of_process(terminal);
+    logging::start(&context.settings, context.output.stderr(), colour, audience)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -5,6 +5,7 @@
 //! writes across them.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -20,6 +21,7 @@ type Sink = Box<dyn Write + Send>;
 pub(crate) struct Output {
     stdout: Mutex<Sink>,
     stderr: ErrorStream,
+    has_answered: AtomicBool,
     format: Format,
     loudness: Loudness,
 }
@@ -35,6 +37,11 @@ impl ErrorStream {
     /// The process's stderr.
     pub(crate) fn process() -> Self {
         Self::new(Box::new(io::stderr()))
+    }
+
+    /// Another place for the same words.
+    pub(crate) fn to(sink: Sink) -> Self {
+        Self::new(sink)
     }
 
     /// Where live bars are drawn; hidden until somebody shows it.
@@ -72,7 +79,7 @@ impl Output {
     /// The process's own streams.
     pub(crate) fn process(stderr: ErrorStream, format: Format, loudness: Loudness) -> Self {
         let stdout: Sink = Box::new(BufWriter::new(io::stdout()));
-        Self { stdout: Mutex::new(stdout), stderr, format, loudness }
+        Self { stdout: Mutex::new(stdout), stderr, has_answered: AtomicBool::new(false), format, loudness }
     }
 
     /// Whether answers are for programs.
@@ -95,9 +102,14 @@ impl Output {
         io::stderr().is_terminal()
     }
 
+    /// Whether a part of the answer has been given already.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
     /// Answers with one line of text.
     pub(crate) fn line(&self, text: &str) -> Result<(), CliError> {
-        let mut stdout = unpoisoned(&self.stdout);
+        let mut stdout = self.answering();
         answered(stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")))
     }
 
@@ -108,16 +120,16 @@ impl Output {
 
     /// Answers with one JSON document, or one of many objects, on a line of its own.
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), CliError> {
-        let mut stdout = unpoisoned(&self.stdout);
         // Whole in memory first: half a document is worse than none.
         let text = serde_json::to_vec(document)
             .map_err(|error| CliError::failed("cannot write the answer as JSON").because(&error))?;
+        let mut stdout = self.answering();
         answered(stdout.write_all(&text).and_then(|()| stdout.write_all(b"\n")))
     }
 
     /// Answers with bytes as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), CliError> {
-        answered(unpoisoned(&self.stdout).write_all(bytes))
+        answered(self.answering().write_all(bytes))
     }
 
     /// Sends off what was answered so far.
@@ -158,6 +170,11 @@ impl Output {
                 }
             }
         }
+    }
+
+    fn answering(&self) -> MutexGuard<'_, Sink> {
+        self.has_answered.store(true, Ordering::Relaxed);
+        unpoisoned(&self.stdout)
     }
 
     fn tell(&self, text: &str) {
@@ -208,7 +225,12 @@ pub(crate) mod capture {
     pub(crate) fn output(format: Format, loudness: Loudness) -> (Output, Buffer, Buffer) {
         let (out, err) = (Buffer::default(), Buffer::default());
         let stderr = ErrorStream::new(Box::new(err.clone()));
-        (Output { stdout: Mutex::new(Box::new(out.clone())), stderr, format, loudness }, out, err)
+        let has_answered = AtomicBool::new(false);
+        (
+            Output { stdout: Mutex::new(Box::new(out.clone())), stderr, has_answered, format, loudness },
+            out,
+            err,
+        )
     }
 }
 

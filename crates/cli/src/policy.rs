@@ -11,17 +11,24 @@ use crate::error::CliError;
 
 /// What the job remembers of the flags. A timetable holds for the engine alone: a job keeps one rate.
 pub(crate) fn job_policy(flags: &TransferArgs) -> JobPolicy {
-    let plain = JobPolicy::default();
+    changed(&JobPolicy::default(), flags)
+}
+
+/// A policy with what the flags say of it changed. An empty command takes an earlier one away.
+pub(crate) fn changed(before: &JobPolicy, flags: &TransferArgs) -> JobPolicy {
+    let on_complete = flags.on_complete.as_ref().or(before.on_complete.as_ref());
     JobPolicy {
-        retries: flags.retries.unwrap_or(plain.retries),
-        timeout_s: flags.timeout.map_or(plain.timeout_s, std::num::NonZeroU64::get),
-        outage_s: flags.outage.map_or(plain.outage_s, |outage| outage.as_secs()),
-        min_free: flags.min_free.unwrap_or(plain.min_free),
-        on_existing: flags.on_existing.map_or(plain.on_existing, Into::into),
-        verify: flags.verify.map_or(plain.verify, Into::into),
-        accept_corrupt: flags.accept_corrupt,
-        connections: flags.connections,
-        limit_rate: flags.limit_rate.as_ref().and_then(constant_rate),
+        retries: flags.retries.unwrap_or(before.retries),
+        timeout_s: flags.timeout.map_or(before.timeout_s, std::num::NonZeroU64::get),
+        outage_s: flags.outage.map_or(before.outage_s, |outage| outage.as_secs()),
+        min_free: flags.min_free.unwrap_or(before.min_free),
+        on_existing: flags.on_existing.map_or(before.on_existing, Into::into),
+        verify: flags.verify.map_or(before.verify, Into::into),
+        accept_corrupt: flags.accept_corrupt || before.accept_corrupt,
+        connections: flags.connections.or(before.connections),
+        limit_rate: flags.limit_rate.as_ref().map_or(before.limit_rate, constant_rate),
+        on_complete: on_complete.filter(|command| !command.trim().is_empty()).cloned(),
+        background: before.background,
     }
 }
 
@@ -88,6 +95,7 @@ mod tests {
             on_existing: Some(OnExistingArg::Trust),
             verify: Some(VerifyArg::Length),
             accept_corrupt: true,
+            on_complete: Some("true".into()),
             ..TransferArgs::default()
         };
         let expected = JobPolicy {
@@ -100,6 +108,8 @@ mod tests {
             accept_corrupt: true,
             connections: Some(4),
             limit_rate: Some(2_000_000),
+            on_complete: Some("true".into()),
+            background: false,
         };
         assert_eq!(job_policy(&flags), expected);
         let config = http_config(&flags).unwrap();
@@ -108,6 +118,24 @@ mod tests {
             (config.outage, config.connect_timeout),
             (Duration::from_secs(90), Duration::from_secs(5))
         );
+    }
+
+    #[test]
+    fn what_is_not_said_stays() {
+        let before = JobPolicy {
+            retries: 3,
+            accept_corrupt: true,
+            on_complete: Some("a".into()),
+            ..JobPolicy::default()
+        };
+        assert_eq!(changed(&before, &TransferArgs::default()), before);
+        let flags = TransferArgs {
+            limit_rate: RateLimit::parse("2M").ok(),
+            on_complete: Some(String::new()),
+            ..TransferArgs::default()
+        };
+        let after = changed(&before, &flags);
+        assert_eq!((after.retries, after.limit_rate, after.on_complete), (3, Some(2_000_000), None));
     }
 
     #[test]

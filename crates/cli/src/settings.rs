@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 
 use crate::args::{GlobalArgs, TransferArgs, folder, http_url};
@@ -20,6 +21,15 @@ pub(crate) enum Format {
     /// For people.
     Human,
     /// For programs.
+    Json,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// A JSON object a line
     Json,
 }
 
@@ -56,6 +66,8 @@ pub(crate) struct Variables {
     pub(crate) api: Option<String>,
     /// `SKYHAUL_LOG`.
     pub(crate) log: Option<String>,
+    /// `SKYHAUL_LOG_FORMAT`.
+    pub(crate) log_format: Option<String>,
 }
 
 /// What holds for this run.
@@ -73,6 +85,10 @@ pub(crate) struct Settings {
     pub(crate) bars: Bars,
     /// What is logged, where somebody said so in the log's own syntax.
     pub(crate) log: Option<String>,
+    /// How the log is written.
+    pub(crate) log_format: LogFormat,
+    /// The config file that was named, absolute.
+    pub(crate) config: Option<PathBuf>,
     /// The config file's transfer settings, to be laid under a command's flags.
     pub(crate) transfer: TransferArgs,
 }
@@ -88,6 +104,7 @@ impl Variables {
             config: path("SKYHAUL_CONFIG"),
             api: text("SKYHAUL_API"),
             log: text("SKYHAUL_LOG"),
+            log_format: text("SKYHAUL_LOG_FORMAT"),
         }
     }
 }
@@ -95,7 +112,16 @@ impl Variables {
 impl Settings {
     /// Puts the layers together. Reads the config file.
     pub(crate) fn resolve(flags: &GlobalArgs, variables: Variables) -> Result<Self, CliError> {
-        let config = read_config(flags.config.clone().or(variables.config))?;
+        let named = flags.config.clone().or(variables.config);
+        let config = read_config(named.clone())?;
+        let log_format = match (flags.log_format, variables.log_format) {
+            (Some(given), _) => Some(given),
+            (None, Some(variable)) => Some(LogFormat::from_str(&variable, false).map_err(|why| {
+                CliError::usage(format!("SKYHAUL_LOG_FORMAT cannot be used: {why}"))
+                    .hint("it is text or json")
+            })?),
+            (None, None) => config.log_format,
+        };
         let state_dir = match flags.state_dir.clone().or(variables.state_dir).or(config.state_dir) {
             Some(given) => given,
             None => default_state_dir()?,
@@ -115,6 +141,8 @@ impl Settings {
             bars: if flags.no_progress || config.no_progress { Bars::Off } else { Bars::Allowed },
             // A flag wins over the variable, the variable over the file.
             log: variables.log.filter(|_| told_loudness(flags).is_none()),
+            log_format: log_format.unwrap_or(LogFormat::Text),
+            config: named.as_deref().map(absolute).transpose()?,
             transfer: config.transfer,
         })
     }
@@ -173,6 +201,7 @@ mod tests {
             config: None,
             api: Some("https://variable/".into()),
             log: Some("trace".into()),
+            log_format: Some("json".into()),
         }
     }
 
@@ -205,6 +234,17 @@ mod tests {
         let nothing = settings(GlobalArgs::default(), Variables::default(), "");
         assert_eq!((nothing.api.as_str(), nothing.loudness), (DEFAULT_API, Loudness::Normal));
         assert!(nothing.state_dir.is_absolute());
+    }
+
+    #[test]
+    fn the_logs_format_follows_the_same_order() {
+        let flags = |log_format| GlobalArgs { log_format, ..GlobalArgs::default() };
+        let seen = |flags, variables, file| settings(flags, variables, file).log_format;
+        let file = "log-format = \"json\"";
+        assert_eq!(seen(flags(Some(LogFormat::Text)), variables(), file), LogFormat::Text);
+        assert_eq!(seen(flags(None), variables(), "log-format = \"text\""), LogFormat::Json);
+        assert_eq!(seen(flags(None), Variables::default(), file), LogFormat::Json);
+        assert_eq!(seen(flags(None), Variables::default(), ""), LogFormat::Text);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod engine {
     use std::sync::Arc;
 
     use skyhaul_control::{Endpoint, EngineView, Server, Started, own_session};
+    use skyhaul_engine::Scope;
     use skyhaul_queue::MemoryQueue;
     use tokio::sync::watch;
     use tokio_util::sync::CancellationToken;
@@ -30,7 +31,13 @@ mod engine {
         own_session();
         let (_progress, progress) = watch::channel(Arc::default());
         let stop = CancellationToken::new();
-        let view = EngineView { progress, stop: stop.clone(), started: Started::OnDemand };
+        let view = EngineView {
+            progress,
+            stop: stop.clone(),
+            started: Started::OnDemand,
+            stay: CancellationToken::new(),
+            scope: Scope::everything(),
+        };
         let endpoint = Endpoint::for_state_dir(state_dir).unwrap();
         let server = Server::start(endpoint, Arc::new(MemoryQueue::new()), view).await.unwrap();
         stop.cancelled().await;

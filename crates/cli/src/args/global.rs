@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::parse::http_url;
+use crate::settings::LogFormat;
 
 /// Flags that every command takes; each is also a key of the config file.
 #[derive(Args, Clone, Debug, Default)]
@@ -34,6 +35,10 @@ pub(crate) struct GlobalArgs {
     /// Log more; twice: still more [env: SKYHAUL_LOG, in env-filter syntax]
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// How the log is written [env: SKYHAUL_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 
     /// Show no live progress (as when stderr is no terminal)
     #[arg(long, global = true)]

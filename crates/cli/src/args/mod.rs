@@ -8,13 +8,14 @@ mod parse;
 mod query;
 mod transfer;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use skyhaul_model::FileState;
 
 pub(crate) use global::GlobalArgs;
 pub(crate) use job::{JobArgs, JobRef, JobsArgs};
-pub(crate) use parse::{folder, header, http_url, positive, request_rate, seconds};
+pub(crate) use parse::{folder, header, http_url, job_name, positive, request_rate, seconds};
 pub(crate) use query::QueryArgs;
 pub(crate) use transfer::{OnExistingArg, TransferArgs, VerifyArg};
 
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     /// Ctrl-C stops cleanly and keeps everything.
     #[command(after_help = QUERY_EXAMPLES)]
     Pull(Box<PullArgs>),
-    /// Queue a query and return at once with the job's number
+    /// Queue a query and return at once with the job's number; an engine in the background works it off
     Submit(Box<SubmitArgs>),
     /// Tell what a query would fetch; changes nothing
     Plan(Box<PlanArgs>),
@@ -50,6 +51,10 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// List a job's files
     Files(FilesArgs),
+    /// Show live progress until a job, or all of them, are finished; leaving it stops nothing
+    Watch(WatchArgs),
+    /// Change a job's name, priority or transfer flags; takes effect at once
+    Set(Box<SetArgs>),
     /// Let no new byte be asked for; partial files are kept
     Pause(JobsArgs),
     /// Let paused jobs go on
@@ -114,6 +119,39 @@ pub(crate) struct StatusArgs {
     /// A job's number or name
     #[arg(value_name = "JOB")]
     pub(crate) job: Option<JobRef>,
+}
+
+/// `watch`.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// A job's number or name; none: all unfinished jobs
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<JobRef>,
+}
+
+/// `set`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
+    "name", "priority", "connections", "limit_rate", "retries", "timeout", "outage", "min_free", "on_existing",
+    "verify", "accept_corrupt", "on_complete", "in_flight", "requests_per_second", "cacert", "header",
+    "wait_for_space",
+]))]
+pub(crate) struct SetArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// A new label
+    #[arg(long, value_name = "LABEL", value_parser = job_name)]
+    pub(crate) name: Option<String>,
+    /// -100 to 100, higher first
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i8).range(-100..=100)
+    )]
+    pub(crate) priority: Option<i8>,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
 }
 
 /// `files`.
@@ -196,6 +234,10 @@ pub(crate) struct EngineArgs {
 pub(crate) enum EngineCommand {
     /// Work the queue off here in the foreground (for systemd, Slurm)
     Run(Box<EngineRunArgs>),
+    /// Start an engine in the background, to stay until it is stopped; nothing to do when one is up
+    Start,
+    /// Stop the engine in order and wait until it has ended; nothing to do when none is up
+    Stop,
     /// Tell whether an engine is up: exit code 0 when it is, 1 when not
     Status,
 }
@@ -208,6 +250,18 @@ pub(crate) struct EngineRunArgs {
     /// End when nothing is left to do
     #[arg(long)]
     pub(crate) until_idle: bool,
+    /// Run cut loose from the terminal; for our own use
+    #[arg(long, hide = true, value_name = "HOW", conflicts_with = "until_idle")]
+    pub(crate) detached: Option<Detached>,
+}
+
+/// Why an engine in the background was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Detached {
+    /// For work that was there; it leaves when there is none any more
+    OnDemand,
+    /// To stay
+    Lasting,
 }
 
 /// `completions`.
@@ -252,6 +306,16 @@ impl From<StateArg> for FileState {
             StateArg::Failed => Self::Failed,
         }
     }
+}
+
+/// The error as it may be shown: the value of a `--header` may be a password.
+pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let is_header =
+        |arg: &ContextValue| matches!(arg, ContextValue::String(arg) if arg.starts_with("--header"));
+    if error.get(ContextKind::InvalidArg).is_some_and(is_header) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("(not shown)".to_owned()));
+    }
+    error
 }
 
 /// The whole grammar, for completions and the manual page.
@@ -313,6 +377,13 @@ mod tests {
             "sites rego",
             "engine run --until-idle --connections 2 -vv",
             "engine status",
+            "engine start",
+            "engine stop",
+            "engine run --detached lasting",
+            "watch",
+            "watch winter --json",
+            "set 7 --priority -5 --limit-rate 2M",
+            "--log-format json jobs",
             "completions zsh",
             "man",
         ];
@@ -352,6 +423,10 @@ mod tests {
             ("pull A --start 2022 --end 2022 --name 7", E::ValueValidation),
             ("files 1 --state lost", E::InvalidValue),
             ("pause", E::MissingRequiredArgument),
+            ("set 7", E::MissingRequiredArgument),
+            ("set --priority 5", E::MissingRequiredArgument),
+            ("engine run --detached lasting --until-idle", E::ArgumentConflict),
+            ("--log-format xml jobs", E::InvalidValue),
             ("pause 1 --all", E::ArgumentConflict),
             ("manifest 1 --format xml", E::InvalidValue),
             ("frobnicate", E::InvalidSubcommand),
@@ -369,5 +444,14 @@ mod tests {
         let cli = Cli::try_parse_from(line).unwrap();
         let shown = format!("{cli:?}");
         assert!(shown.contains("X-Key") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn a_wrong_header_is_refused_without_its_value() {
+        let line = |header| ["skyhaul", "pull", "A", "--start", "2022", "--end", "2022", "--header", header];
+        for header in ["s3cret", "two words: s3cret", ": s3cret"] {
+            let shown = without_secrets(Cli::try_parse_from(line(header)).unwrap_err()).to_string();
+            assert!(shown.contains("--header") && !shown.contains("s3cret"), "{shown}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! How to transfer: the flags that `pull`, `submit`, `plan` and `engine run` share.
 
+use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,6 +71,10 @@ pub(crate) struct TransferArgs {
     /// Wait for free disk space instead of pausing the job
     #[arg(long)]
     pub(crate) wait_for_space: bool,
+
+    /// Run CMD in a shell when the job is completed or failed; it finds SKYHAUL_JOB_ID, _STATE, _OUT and more
+    #[arg(long, value_name = "CMD")]
+    pub(crate) on_complete: Option<String>,
 }
 
 /// `--on-existing`.
@@ -116,7 +121,25 @@ impl TransferArgs {
             verify: self.verify.or(file.verify),
             accept_corrupt: self.accept_corrupt || file.accept_corrupt,
             wait_for_space: self.wait_for_space || file.wait_for_space,
+            on_complete: self.on_complete.or_else(|| file.on_complete.clone()),
         }
+    }
+
+    /// What of these flags an engine must be told that is started for a job: what no job remembers. No secret
+    /// is among them.
+    pub(crate) fn engine_words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(count) = self.in_flight {
+            words.extend(["--in-flight".into(), count.to_string().into()]);
+        }
+        if let Some(rate) = self.requests_per_second {
+            words.extend(["--requests-per-second".into(), rate.to_string().into()]);
+        }
+        if let Some(path) = &self.cacert {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            words.extend(["--cacert".into(), path.into()]);
+        }
+        words
     }
 }
 

@@ -1,15 +1,13 @@
 //! `cite`: how the use of a job's or a dataset's data must be acknowledged.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use skyhaul_model::Source;
-use skyhaul_queue::Queue;
 
 use crate::access::with_queue;
 use crate::args::{CiteArgs, JobRef};
 use crate::catalogue::{Catalogue, dataset_named, no_dataset, text};
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::jobs::find;
@@ -57,7 +55,7 @@ async fn of_name(context: &Context, name: &str, what: &JobRef) -> Result<Vec<Cit
 }
 
 async fn of_job(context: &Context, what: &JobRef) -> Result<Vec<CitationDocument>, CliError> {
-    let job = with_queue(context, async |queue: Arc<dyn Queue>| find(&*queue, what).await).await?;
+    let job = with_queue(context, async |desk: &Desk| find(desk.jobs(), what).await).await?;
     let Source::Archive { api, datasets, .. } = &job.query.source else {
         context.output.note(&format!(
             "note: job {} was made from a list, which names no datasets; cite them by name",

@@ -1,44 +1,128 @@
-//! `engine run` and `engine status`: the worker process, in the foreground.
+//! `engine run`, `start`, `stop`, `status`: the worker process.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use skyhaul_engine::{Ended, WhenIdle};
-use skyhaul_model::{JobId, JobRecord};
-use skyhaul_queue::{ClaimFilter, Queue};
+use skyhaul_control::Started;
+use skyhaul_engine::{Ended, OnFullDisk, Scope, WhenIdle};
+use skyhaul_model::{Intent, JobId, JobRecord};
+use skyhaul_queue::Queue;
 
-use crate::access::{self, with_queue};
-use crate::args::EngineRunArgs;
+use crate::access::{self, Access, Owned};
+use crate::args::{Detached, EngineRunArgs};
+use crate::background;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::foreground::{Shift, work};
+use crate::foreground::{Audience, Shift, Worked, work};
 use crate::human;
 use crate::json::EngineDocument;
+use crate::notify::Manager;
 use crate::stop::Signal;
+
+/// How long an engine may take to stop: it lets what it has in hand come to a checkpoint.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `engine run`.
 pub(crate) async fn run(args: EngineRunArgs, context: &Context) -> Result<Exit, CliError> {
+    match (Access::open(context).await?, args.detached) {
+        (Access::Owned(owned), _) => Box::pin(run_with(args, owned, context)).await,
+        // Another command's engine was quicker: that is all that was wanted.
+        (Access::Engine(_), Some(_)) => Ok(Exit::Done),
+        (Access::Engine(client), None) => {
+            let message = format!("an engine (process {}) has the state directory already", client.pid());
+            Err(CliError::new(Exit::StateUnusable, message).hint("'skyhaul engine stop' stops it"))
+        }
+    }
+}
+
+async fn run_with(args: EngineRunArgs, owned: Owned, context: &Context) -> Result<Exit, CliError> {
     let transfer = args.transfer.or(&context.settings.transfer);
     let when_idle = if args.until_idle { WhenIdle::Exit } else { WhenIdle::Wait };
-    with_queue(context, async |queue: Arc<dyn Queue>| {
-        let settled: BTreeSet<JobId> = settled(&queue.jobs().await?).collect();
-        let shift = Shift { filter: ClaimFilter::All, when_idle };
-        let ended = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
-        let mut worked = queue.jobs().await?;
-        worked.retain(|job| !settled.contains(&job.id));
-        verdict(&ended, when_idle, &worked, context)
-    })
-    .await
+    let queue = owned.queue();
+    owned
+        .and_close(async {
+            let settled: BTreeSet<JobId> = settled(&queue.jobs().await?).collect();
+            let ended = loop {
+                let shift = shift(args.detached, when_idle, transfer.wait_for_space);
+                let worked = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
+                if !is_needed_again(&worked, &*queue).await? {
+                    break worked.ended;
+                }
+            };
+            let mut worked = queue.jobs().await?;
+            worked.retain(|job| !settled.contains(&job.id));
+            verdict(&ended, when_idle, &worked, context)
+        })
+        .await
+}
+
+fn shift(detached: Option<Detached>, when_idle: WhenIdle, wait_for_space: bool) -> Shift {
+    let waits = wait_for_space || when_idle == WhenIdle::Wait;
+    Shift {
+        scope: Scope::everything(),
+        when_idle,
+        on_full_disk: if waits { OnFullDisk::Wait } else { OnFullDisk::Stop },
+        started: if detached == Some(Detached::OnDemand) { Started::OnDemand } else { Started::Lasting },
+        audience: if detached.is_some() { Audience::Nobody } else { Audience::Stderr },
+        // What started the command that started us is not told of us.
+        manager: if detached.is_some() { Manager::default() } else { Manager::of_process() },
+    }
+}
+
+/// Whether an engine that left by itself was given work, or told to stay, in its last moment.
+async fn is_needed_again(worked: &Worked, queue: &dyn Queue) -> Result<bool, CliError> {
+    if !worked.has_left {
+        return Ok(false);
+    }
+    let waits = |job: &JobRecord| job.intent == Intent::Run && !job.is_settled();
+    Ok(worked.wished.is_some() || queue.jobs().await?.iter().any(waits))
+}
+
+/// Runs `engine start`.
+pub(crate) async fn start(context: &Context) -> Result<Exit, CliError> {
+    let client = background::ensure(context, Started::Lasting, Vec::new()).await?;
+    let pid = client.pid();
+    match client.engine().await?.started {
+        Started::Lasting => {}
+        Started::OnDemand => client.stay().await?,
+        Started::Foreground => {
+            client.stay().await?;
+            context.output.note(&format!("a pull (process {pid}) does the work; an engine follows it"));
+        }
+    }
+    context.output.note(&format!("engine: running (process {pid})"));
+    Ok(Exit::Done)
+}
+
+/// Runs `engine stop`.
+pub(crate) async fn stop(context: &Context) -> Result<Exit, CliError> {
+    let Some(client) = access::engine(&context.settings.state_dir).await? else {
+        context.output.note("engine: not running");
+        return Ok(Exit::Done);
+    };
+    match client.stop().await {
+        // It was about to end anyway.
+        Ok(()) | Err(skyhaul_control::ControlError::Gone(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    context.stop.or(async { Ok(client.until_gone(STOP_PATIENCE).await?) }).await?;
+    context.output.note(&format!("engine: stopped (process {})", client.pid()));
+    Ok(Exit::Done)
 }
 
 /// Runs `engine status`.
 pub(crate) async fn status(context: &Context) -> Result<Exit, CliError> {
-    let holder = access::holder(context).await?;
-    let document = EngineDocument {
-        running: holder.is_some(),
-        pid: holder.as_ref().and_then(|holder| holder.pid),
-        version: Some(env!("CARGO_PKG_VERSION")),
+    let document = match access::engine(&context.settings.state_dir).await? {
+        Some(client) => {
+            let info = client.engine().await?;
+            EngineDocument { running: true, pid: Some(info.pid), version: Some(info.version) }
+        }
+        None => {
+            let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+            EngineDocument { running: false, pid: None, version }
+        }
     };
     if context.is_json() {
         context.output.json(&document)?;
@@ -48,7 +132,8 @@ pub(crate) async fn status(context: &Context) -> Result<Exit, CliError> {
     Ok(if document.running { Exit::Done } else { Exit::Failed })
 }
 
-fn status_line(document: &EngineDocument) -> String {
+/// One line about the engine.
+pub(crate) fn status_line(document: &EngineDocument) -> String {
     match (document.running, document.pid) {
         (false, _) => "engine: not running".to_owned(),
         (true, None) => "engine: running".to_owned(),
@@ -81,8 +166,9 @@ fn verdict(
     }
 }
 
+/// Without a signal it was 'engine stop'.
 fn stopped_as_a_service(signal: Option<Signal>, when_idle: WhenIdle) -> bool {
-    signal == Some(Signal::Terminate) && when_idle == WhenIdle::Wait
+    signal != Some(Signal::Interrupt) && when_idle == WhenIdle::Wait
 }
 
 fn summary(worked: &[JobRecord]) -> String {
@@ -117,7 +203,8 @@ mod tests {
             (Some(Signal::Terminate), WhenIdle::Wait, true),
             (Some(Signal::Terminate), WhenIdle::Exit, false),
             (Some(Signal::Interrupt), WhenIdle::Wait, false),
-            (None, WhenIdle::Wait, false),
+            (None, WhenIdle::Wait, true),
+            (None, WhenIdle::Exit, false),
         ];
         for (signal, when_idle, expected) in table {
             assert_eq!(stopped_as_a_service(signal, when_idle), expected, "{signal:?} {when_idle:?}");

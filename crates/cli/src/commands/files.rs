@@ -1,13 +1,12 @@
 //! `files`: a job's files, a line each, read from the queue page by page.
 
-use std::sync::Arc;
-
 use skyhaul_model::FileRecord;
-use skyhaul_queue::{FileQuery, Queue};
+use skyhaul_queue::FileQuery;
 
 use crate::access::with_queue;
 use crate::args::FilesArgs;
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
@@ -19,12 +18,12 @@ const PAGE: usize = 1_024;
 
 /// Runs the command.
 pub(crate) async fn run(args: FilesArgs, context: &Context) -> Result<Exit, CliError> {
-    with_queue(context, async |queue: Arc<dyn Queue>| {
-        let job = find(&*queue, &args.job.job).await?;
+    with_queue(context, async |desk: &Desk| {
+        let job = find(desk.jobs(), &args.job.job).await?;
         let state = args.state.map(Into::into);
         let mut after = None;
         loop {
-            let page = queue.files(job.id, FileQuery { state, after, limit: PAGE }).await?;
+            let page = desk.files(job.id, FileQuery { state, after, limit: PAGE }).await?;
             for file in &page.files {
                 if context.is_json() {
                     context.output.json(&FileDocument::new(file))?;

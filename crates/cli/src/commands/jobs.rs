@@ -1,23 +1,22 @@
 //! `jobs`: all jobs, a line each.
 
-use std::sync::Arc;
-
 use skyhaul_model::{JobRecord, Source};
-use skyhaul_queue::Queue;
 
 use crate::access::with_queue;
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
-use crate::json::{JobDocument, Pace};
+use crate::json::JobDocument;
 use crate::table::{Align, Table};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context) -> Result<Exit, CliError> {
-    let jobs = with_queue(context, async |queue: Arc<dyn Queue>| Ok(queue.jobs().await?)).await?;
+    let (jobs, paces) =
+        with_queue(context, async |desk: &Desk| Ok((desk.jobs().jobs().await?, desk.paces().await?))).await?;
     if context.is_json() {
-        let documents: Vec<_> = jobs.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
+        let documents: Vec<_> = jobs.iter().map(|job| JobDocument::new(job, paces.of(job))).collect();
         context.output.json(&documents)?;
     } else if jobs.is_empty() {
         context.output.note("there are no jobs");

@@ -1,14 +1,13 @@
 //! `manifest`: what was pulled, with sizes and digests, read from the queue page by page.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use skyhaul_model::{FileRecord, FileState, JobRecord, RelPath, Sealed, Source};
-use skyhaul_queue::{FileQuery, Queue};
+use skyhaul_queue::FileQuery;
 
 use crate::access::with_queue;
 use crate::args::{ManifestArgs, ManifestFormat};
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::jobs::find;
@@ -42,14 +41,14 @@ struct DoneFile<'a> {
 pub(crate) async fn run(args: ManifestArgs, context: &Context) -> Result<Exit, CliError> {
     // `--json` asks for JSON, whatever form is the default.
     let format = if context.is_json() { ManifestFormat::Json } else { args.format };
-    with_queue(context, async |queue: Arc<dyn Queue>| {
-        let job = find(&*queue, &args.job.job).await?;
+    with_queue(context, async |desk: &Desk| {
+        let job = find(desk.jobs(), &args.job.job).await?;
         context.output.raw(before(format, &job)?.as_bytes())?;
         let mut written = 0u64;
         let mut after = None;
         loop {
             let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
-            let page = queue.files(job.id, query).await?;
+            let page = desk.files(job.id, query).await?;
             for file in page.files.iter().filter_map(done) {
                 context.output.raw(&row(format, &file, written)?)?;
                 written += 1;

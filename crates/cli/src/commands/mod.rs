@@ -10,16 +10,19 @@ mod man;
 mod manifest;
 mod plan;
 mod pull;
+mod set;
 mod sites;
 mod status;
 mod steer;
 mod submit;
 mod verify;
+mod watch;
 
-use crate::args::{Command, EngineCommand};
+use crate::args::{Command, EngineArgs, EngineCommand};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::foreground::Audience;
 
 /// Does what the command line says.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
@@ -43,9 +46,19 @@ enum End {
 impl End {
     fn of(command: &Command) -> Self {
         match command {
-            Command::Pull(_) | Command::Engine(_) => Self::InOrder,
+            Command::Pull(_) | Command::Watch(_) | Command::Engine(_) => Self::InOrder,
             _ => Self::AtOnce,
         }
+    }
+}
+
+/// Who watches a command.
+pub(crate) fn audience(command: &Command) -> Audience {
+    match command {
+        Command::Engine(EngineArgs { command: EngineCommand::Run(args) }) if args.detached.is_some() => {
+            Audience::Nobody
+        }
+        _ => Audience::Stderr,
     }
 }
 
@@ -57,6 +70,8 @@ async fn carry_out(command: Command, context: &Context) -> Result<Exit, CliError
         Command::Jobs => jobs::run(context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Files(args) => files::run(args, context).await,
+        Command::Watch(args) => watch::run(args, context).await,
+        Command::Set(args) => set::run(*args, context).await,
         Command::Pause(args) => steer::run(steer::Order::Pause, args, context).await,
         Command::Resume(args) => steer::run(steer::Order::Resume, args, context).await,
         Command::Cancel(args) => steer::run(steer::Order::Cancel, args, context).await,
@@ -69,6 +84,8 @@ async fn carry_out(command: Command, context: &Context) -> Result<Exit, CliError
         Command::Sites(args) => sites::run(args, context).await,
         Command::Engine(args) => match args.command {
             EngineCommand::Run(args) => engine::run(*args, context).await,
+            EngineCommand::Start => engine::start(context).await,
+            EngineCommand::Stop => engine::stop(context).await,
             EngineCommand::Status => engine::status(context).await,
         },
         Command::Completions(args) => completions::run(args.shell, context),

@@ -1,177 +1,187 @@
-//! `pull`: submit a query and work it off here, with live progress, until it is finished.
+//! `pull`: submit a query and see it through, with live progress, until it is finished.
 //!
+//! Where an engine has the queue, it does the work and is watched; when it goes away, the work goes on here.
 //! Killed at any moment it loses nothing that it reported: the same command goes on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use skyhaul_engine::{Ended, WhenIdle};
+use skyhaul_control::{Client, Started};
+use skyhaul_engine::{Ended, OnFullDisk, Scope, WhenIdle};
 use skyhaul_model::{Intent, JobId, JobRecord};
-use skyhaul_queue::{ClaimFilter, FileQuery, Queue};
+use skyhaul_queue::JobQueue;
 
-use crate::access::with_queue;
-use crate::args::{JobRef, PullArgs};
+use crate::access::{Access, Owned, has_gone};
+use crate::args::{JobRef, PullArgs, TransferArgs};
+use crate::background;
 use crate::context::Context;
+use crate::desk::Desk;
+use crate::ending::{summary, verdict};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::foreground::{Shift, work};
-use crate::human;
+use crate::follow::{Followed, Until, follow};
+use crate::foreground::{Audience, Shift, work};
 use crate::jobs::no_such;
 use crate::json::{JobDocument, Pace};
-use crate::order::Order;
-
-/// Jobs up to this size have their proofs counted for the summary; of larger ones only failures are told.
-const MOST_COUNTED: u64 = 100_000;
-
-/// Files read at once while their proofs are counted.
-const PAGE: usize = 4_096;
+use crate::notify::Manager;
+use crate::order::{Order, Worker};
 
 /// Runs the command.
 pub(crate) async fn run(args: PullArgs, context: &Context) -> Result<Exit, CliError> {
     let transfer = args.transfer.or(&context.settings.transfer);
-    let begun = Instant::now();
-    let order = context.stop.or(Order::prepare(context, &args.query, &transfer)).await?;
-    with_queue(context, async |queue: Arc<dyn Queue>| {
-        let before = Box::pin(take_up(&*queue, order)).await?;
-        let shift = Shift { filter: ClaimFilter::Jobs(vec![before.id]), when_idle: WhenIdle::Exit };
-        let ended = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
-        if let Ended::Held(id, _) = &ended {
-            // The engine's own hold ends with the engine; nobody is left to look whether there is room.
-            queue.set_intent(*id, Intent::Paused, Timestamp::now()).await?;
+    let order = context.stop.or(Order::prepare(context, &args.query, &transfer, Worker::Whoever)).await?;
+    let mut pull = Pull { context, order, transfer, begun: Instant::now(), received_before: None };
+    loop {
+        match Access::open(context).await? {
+            Access::Owned(owned) => return Box::pin(pull.work_here(owned)).await,
+            Access::Engine(client) => match Box::pin(pull.hand_over(&client)).await? {
+                Some(result) => return result,
+                None => {
+                    let pid = client.pid();
+                    context
+                        .output
+                        .note(&format!("the engine (process {pid}) went away: going on without it"));
+                }
+            },
         }
-        let job = job(&*queue, before.id).await?;
-        answer(context, &job)?;
-        if job.is_settled() && (job.files.total > 0 || !job.is_unlisted()) {
-            let proofs =
-                if job.files.total > MOST_COUNTED { None } else { Some(proofs(&*queue, &job).await?) };
-            context.output.note(&summary(&before, &job, proofs, begun.elapsed()));
-        }
-        verdict(&job, &ended)
-    })
-    .await
-}
-
-/// Puts the job into the queue. One that stands is told to run, and its failures are put back.
-async fn take_up(queue: &dyn Queue, order: Order) -> Result<JobRecord, CliError> {
-    let created = order.place(queue).await?;
-    if !created.created {
-        queue.set_intent(created.id, Intent::Run, Timestamp::now()).await?;
-        queue.requeue_failed(created.id).await?;
     }
-    job(queue, created.id).await
 }
 
-async fn job(queue: &dyn Queue, id: JobId) -> Result<JobRecord, CliError> {
+/// A pull, wherever its work is done.
+struct Pull<'a> {
+    context: &'a Context,
+    order: Order,
+    transfer: TransferArgs,
+    begun: Instant,
+    /// What the job had received when this command took it up.
+    received_before: Option<u64>,
+}
+
+impl Pull<'_> {
+    /// Works the job off in this process.
+    async fn work_here(&mut self, owned: Owned) -> Result<Exit, CliError> {
+        let mut next = None;
+        let result = {
+            let queue = owned.queue();
+            let desk = Desk::Here(Arc::clone(&queue));
+            owned
+                .and_close(async {
+                    let id = self.take_up(desk.jobs()).await?;
+                    let on_full_disk =
+                        if self.transfer.wait_for_space { OnFullDisk::Wait } else { OnFullDisk::Stop };
+                    let scope = Scope::only(id);
+                    let shift = Shift {
+                        scope: scope.clone(),
+                        when_idle: WhenIdle::ExitAfter(id),
+                        on_full_disk,
+                        started: Started::Foreground,
+                        audience: Audience::Stderr,
+                        manager: Manager::default(),
+                    };
+                    let worked = Box::pin(work(self.context, queue, &self.transfer, shift)).await?;
+                    if let Ended::Held(held, _) = &worked.ended
+                        && *held == id
+                    {
+                        // The engine's own hold ends with the engine; nobody is left to look whether there is room.
+                        desk.jobs().set_intent(id, Intent::Paused, Timestamp::now()).await?;
+                    }
+                    next = worked.wished.or(successor(id, &scope, &desk.jobs().jobs().await?));
+                    self.tell(&desk, &job(desk.jobs(), id).await?, &worked.ended).await
+                })
+                .await
+        };
+        if let Some(started) = next {
+            start_successor(self.context, started).await;
+        }
+        result
+    }
+
+    /// Hands the job to the engine and watches it. None when the engine went away before it was finished.
+    async fn hand_over(&mut self, client: &Client) -> Result<Option<Result<Exit, CliError>>, CliError> {
+        let (context, pid) = (self.context, client.pid());
+        let handed = async {
+            let id = self.take_up(client).await?;
+            client.work_on(id).await?;
+            Ok(id)
+        };
+        let id = match handed.await {
+            Ok(id) => id,
+            Err(error) => return if has_gone(client).await { Ok(None) } else { Err(error) },
+        };
+        context
+            .output
+            .note(&format!("the engine (process {pid}) works on job {id}; Ctrl-C only stops watching"));
+        match Box::pin(follow(context, client, &[id], Until::Halted)).await? {
+            Followed::Gone => Ok(None),
+            Followed::Left => Ok(Some(Err(CliError::interrupted().hint(format!(
+                "job {id} goes on in the engine (process {pid}): 'skyhaul watch {id}' shows it, 'skyhaul pause {id}' \
+                 halts it"
+            ))))),
+            Followed::Over(mut jobs) => {
+                let Some(job) = jobs.pop() else { return Err(no_such(&JobRef::Number(id))) };
+                let desk = Desk::Engine(client.clone());
+                Ok(Some(self.tell(&desk, &job, &Ended::Idle).await))
+            }
+        }
+    }
+
+    /// Puts the job into the queue. One that stands is told to run, and its failures are put back.
+    async fn take_up(&mut self, queue: &dyn JobQueue) -> Result<JobId, CliError> {
+        let created = self.order.place(queue).await?;
+        let id = created.id;
+        // An engine does both by itself when it is told to work on the job.
+        if !created.created {
+            queue.set_intent(id, Intent::Run, Timestamp::now()).await?;
+            queue.requeue_failed(id).await?;
+        }
+        let received = job(queue, id).await?.bytes.received;
+        self.received_before.get_or_insert(received);
+        Ok(id)
+    }
+
+    /// The answer, the summary, the exit code.
+    async fn tell(&self, desk: &Desk, job: &JobRecord, ended: &Ended) -> Result<Exit, CliError> {
+        if self.context.is_json() {
+            // Nothing moves any more.
+            self.context.output.json(&JobDocument::new(job, Pace::default()))?;
+        }
+        let received_before = self.received_before.unwrap_or_default();
+        let told = summary(desk, job, received_before, self.begun.elapsed()).await;
+        match told {
+            Ok(Some(line)) => self.context.output.note(&line),
+            Ok(None) => {}
+            // The work is done all the same.
+            Err(error) => tracing::info!(%error, "cannot sum the job up"),
+        }
+        verdict(job, ended)
+    }
+}
+
+async fn job(queue: &dyn JobQueue, id: JobId) -> Result<JobRecord, CliError> {
     queue.job(id).await?.ok_or_else(|| no_such(&JobRef::Number(id)))
 }
 
-/// The engine has ended, so nothing moves any more.
-fn answer(context: &Context, job: &JobRecord) -> Result<(), CliError> {
-    if !context.is_json() {
-        return Ok(());
-    }
-    context.output.json(&JobDocument::new(job, Pace::default()))
-}
-
-/// How the command ends.
-fn verdict(job: &JobRecord, ended: &Ended) -> Result<Exit, CliError> {
-    let id = job.id;
-    match ended {
-        Ended::Stopped if !job.is_settled() => {
-            return Err(CliError::interrupted()
-                .hint(format!("job {id} goes on where it was when you run the same command again")));
-        }
-        Ended::Held(_, reason) => {
-            return Err(CliError::failed(format!("job {id} is paused: {}", reason.message))
-                .hint("make room and run the same command again; with --wait-for-space it waits instead"));
-        }
-        Ended::Idle | Ended::Stopped => {}
-    }
-    match Exit::of_job(job) {
-        Exit::Unlisted => Err(unlisted(job)),
-        Exit::SomeFailed => Err(CliError::new(
-            Exit::SomeFailed,
-            format!(
-                "{} of {} failed for good",
-                human::count(job.files.failed),
-                human::counted(job.files.total, "file")
-            ),
-        )
-        .hint(format!("'skyhaul files {id} --state failed' names them; the same pull tries them again"))),
-        exit => Ok(exit),
-    }
-}
-
-fn unlisted(job: &JobRecord) -> CliError {
-    let why = job.error().map_or("the archive could not be asked", |error| error.message.as_str());
-    let (what, hint) = match job.windows.failed {
-        0 => ("the query could not be listed".to_owned(), "the same pull asks again"),
-        failed => (
-            format!("{} of {} could not be listed", failed, human::counted(job.windows.total, "window")),
-            "what could be listed is here; the same pull asks again for the rest",
-        ),
+/// The engine that is to follow a pull that had the queue, where other jobs wait that nobody would work on any
+/// more: those that were submitted, and those of pulls that had joined and may have left.
+fn successor(own: JobId, scope: &Scope, jobs: &[JobRecord]) -> Option<Started> {
+    let waits = |job: &JobRecord| {
+        let is_open = job.id != own && job.intent == Intent::Run && !job.is_settled();
+        is_open && (job.policy.background || scope.has(job.id))
     };
-    CliError::new(Exit::Unlisted, format!("{what}: {why}")).hint(hint)
+    jobs.iter().any(waits).then_some(Started::OnDemand)
 }
 
-/// How many of a job's files are proven whole by a digest or by their own format's check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Proofs {
-    proven: u64,
-    others: u64,
-}
-
-async fn proofs(queue: &dyn Queue, job: &JobRecord) -> Result<Proofs, CliError> {
-    use skyhaul_model::{FileState, Verified};
-    let mut proofs = Proofs::default();
-    let mut after = None;
-    loop {
-        let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
-        let page = queue.files(job.id, query).await?;
-        for sealed in page.files.iter().filter_map(|file| file.sealed.as_ref()) {
-            match sealed.verified {
-                Verified::Digest | Verified::Container => proofs.proven += 1,
-                Verified::Length | Verified::None => proofs.others += 1,
-            }
+/// Starts the engine that follows; that it cannot be started does not change how the pull ended.
+async fn start_successor(context: &Context, started: Started) {
+    match background::ensure(context, started, Vec::new()).await {
+        Ok(client) => {
+            let pid = client.pid();
+            context.output.note(&format!("the engine (process {pid}) goes on with the jobs that wait"));
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(proofs);
+        Err(error) => {
+            context.output.complaint(&format!("no engine goes on with the jobs that wait: {error}"));
         }
-    }
-}
-
-/// One line that says what is here now and what this run did for it.
-fn summary(before: &JobRecord, job: &JobRecord, proofs: Option<Proofs>, took: Duration) -> String {
-    let out = &job.query.out;
-    if job.files.total == 0 {
-        return format!("the query finds no files: nothing to do → {out}");
-    }
-    let received = job.bytes.received.saturating_sub(before.bytes.received);
-    let fetched = if received == 0 {
-        "nothing had to be fetched".to_owned()
-    } else {
-        let rate = (received as f64 / took.as_secs_f64().max(0.001)) as u64;
-        format!("{} fetched in {} ({})", human::bytes(received), human::duration(took), human::rate(rate))
-    };
-    format!(
-        "{}, {}{}; {fetched}; {} failed → {out}",
-        human::counted(job.files.done, "file"),
-        human::bytes(job.bytes.done),
-        proofs.map_or_else(String::new, |proofs| proven(proofs, job.files.done)),
-        human::count(job.files.failed),
-    )
-}
-
-fn proven(proofs: Proofs, done: u64) -> String {
-    match proofs {
-        Proofs { others: 0, .. } if done > 0 => ", all proven whole".to_owned(),
-        Proofs { proven: 0, .. } if done > 0 => ", known by their lengths at most".to_owned(),
-        Proofs { proven, others } if done > 0 => {
-            format!(", {} proven whole, {} by length at most", human::count(proven), human::count(others))
-        }
-        _ => String::new(),
     }
 }
 
@@ -182,51 +192,30 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    const ALL: Option<Proofs> = Some(Proofs { proven: 60, others: 0 });
-
     #[test]
-    fn the_summary_tells_what_is_here_and_what_was_fetched() {
-        let mut before = samples::finished_job();
-        before.bytes.received = 0;
-        let line = summary(&before, &samples::finished_job(), ALL, Duration::from_secs(12));
-        assert_eq!(
-            line,
-            "60 files, 129 MB, all proven whole; 129 MB fetched in 12 s (10.8 MB/s); 0 failed → /abs/dir"
-        );
-        let again =
-            summary(&samples::finished_job(), &samples::finished_job(), None, Duration::from_millis(40));
-        assert_eq!(again, "60 files, 129 MB; nothing had to be fetched; 0 failed → /abs/dir");
-        let some = Proofs { proven: 58, others: 2 };
-        assert_eq!(proven(some, 60), ", 58 proven whole, 2 by length at most");
-    }
-
-    #[test]
-    fn a_query_that_finds_nothing_says_so() {
-        let mut job = samples::finished_job();
-        job.files = skyhaul_model::FileCounts::default();
-        let line = summary(&job, &job, None, Duration::from_secs(1));
-        assert_eq!(line, "the query finds no files: nothing to do → /abs/dir");
-    }
-
-    #[test]
-    fn the_end_chooses_the_exit_code() {
-        let reason = || FileError::new(ErrorKind::Disk, "the disk is full");
-        let finished = samples::finished_job;
-        let mut failed = finished();
-        failed.files.failed = 2;
-        let mut unlisted = failed.clone();
-        unlisted.windows.failed = 1;
+    fn an_engine_follows_where_others_wait() {
+        let submitted = |id, intent| {
+            let mut job = JobRecord { id: JobId(id), intent, ..samples::job() };
+            job.policy.background = true;
+            job
+        };
+        let mut held = submitted(8, Intent::Run);
+        held.hold = Some(FileError::new(ErrorKind::Disk, "full"));
         let table = [
-            (finished(), Ended::Idle, Exit::Done),
-            (finished(), Ended::Stopped, Exit::Done),
-            (samples::job(), Ended::Stopped, Exit::Interrupted),
-            (samples::job(), Ended::Held(JobId(7), reason()), Exit::Failed),
-            (failed, Ended::Idle, Exit::SomeFailed),
-            (unlisted, Ended::Idle, Exit::Unlisted),
+            (submitted(7, Intent::Run), None),
+            (submitted(8, Intent::Run), Some(Started::OnDemand)),
+            (held, Some(Started::OnDemand)),
+            (submitted(8, Intent::Paused), None),
+            (submitted(8, Intent::Cancelled), None),
+            (JobRecord { id: JobId(8), ..samples::finished_job() }, None),
+            // Somebody's pull that was interrupted, and one that has joined this one.
+            (JobRecord { id: JobId(8), ..samples::job() }, None),
+            (JobRecord { id: JobId(9), ..samples::job() }, Some(Started::OnDemand)),
         ];
-        for (job, ended, exit) in table {
-            let seen = verdict(&job, &ended).unwrap_or_else(|error| error.exit());
-            assert_eq!(seen, exit, "{ended:?}");
+        let scope = Scope::only(JobId(7));
+        scope.add(JobId(9));
+        for (job, expected) in table {
+            assert_eq!(successor(JobId(7), &scope, std::slice::from_ref(&job)), expected, "{job:?}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `status`: one job in full, or the engine and a line for each unfinished job.
 
-use std::sync::Arc;
-
+use skyhaul_control::Client;
 use skyhaul_model::{JobRecord, Source};
-use skyhaul_queue::Queue;
 
 use crate::access::with_queue;
 use crate::args::StatusArgs;
+use crate::commands::engine::status_line;
 use crate::commands::jobs::{table, what};
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
@@ -19,11 +19,16 @@ use crate::json::{EngineDocument, JobDocument, OverviewDocument, Pace, overall};
 pub(crate) async fn run(args: StatusArgs, context: &Context) -> Result<Exit, CliError> {
     match args.job {
         Some(job) => {
-            let job = with_queue(context, async |queue: Arc<dyn Queue>| find(&*queue, &job).await).await?;
+            let (job, pace) = with_queue(context, async |desk: &Desk| {
+                let job = find(desk.jobs(), &job).await?;
+                let pace = desk.paces().await?.of(&job);
+                Ok((job, pace))
+            })
+            .await?;
             if context.is_json() {
-                context.output.json(&JobDocument::new(&job, Pace::default()))?;
+                context.output.json(&JobDocument::new(&job, pace))?;
             } else {
-                context.output.lines(&in_full(&job))?;
+                context.output.lines(&in_full(&job, pace))?;
             }
         }
         None => overview(context).await?,
@@ -31,23 +36,26 @@ pub(crate) async fn run(args: StatusArgs, context: &Context) -> Result<Exit, Cli
     Ok(Exit::Done)
 }
 
-/// This process has the queue, so no engine runs.
 async fn overview(context: &Context) -> Result<(), CliError> {
-    let jobs = with_queue(context, async |queue: Arc<dyn Queue>| Ok(queue.jobs().await?)).await?;
+    let (jobs, paces, pid) = with_queue(context, async |desk: &Desk| {
+        let pid = desk.engine().map(Client::pid);
+        Ok((desk.jobs().jobs().await?, desk.paces().await?, pid))
+    })
+    .await?;
+    let engine = EngineDocument { running: pid.is_some(), pid, version: None };
     let open: Vec<JobRecord> = jobs.into_iter().filter(|job| !job.state().is_final()).collect();
     if context.is_json() {
-        let engine = EngineDocument { running: false, pid: None, version: None };
-        let jobs = open.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
+        let jobs = open.iter().map(|job| JobDocument::new(job, paces.of(job))).collect();
         return context.output.json(&OverviewDocument { engine, jobs });
     }
-    context.output.line("engine: not running")?;
+    context.output.line(&status_line(&engine))?;
     if open.is_empty() {
         return context.output.line("no unfinished jobs");
     }
     context.output.lines(&table(&open))
 }
 
-fn in_full(job: &JobRecord) -> Vec<String> {
+fn in_full(job: &JobRecord, pace: Pace) -> Vec<String> {
     let mut rows = vec![("job", format!("{} ({})", job.id, what(job))), ("state", state(job))];
     rows.extend(source(job));
     rows.push(("out", job.query.out.clone()));
@@ -59,7 +67,15 @@ fn in_full(job: &JobRecord) -> Vec<String> {
     rows.push(("windows", windows(job)));
     rows.push(("files", files(job)));
     rows.push(("bytes", bytes(job)));
+    if pace != Pace::default() {
+        rows.push(("pace", pace_line(pace)));
+    }
     rows.into_iter().map(|(name, value)| format!("{name:<9} {value}")).collect()
+}
+
+fn pace_line(pace: Pace) -> String {
+    let rate = human::rate(pace.rate_bytes_per_s);
+    pace.eta_s.map_or_else(|| rate.clone(), |left| format!("{rate}, {} left", human::time_left(left)))
 }
 
 fn state(job: &JobRecord) -> String {
@@ -138,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_job_is_told_in_full() {
-        insta::assert_snapshot!(in_full(&samples::job()).join("\n"), @r"
+        insta::assert_snapshot!(in_full(&samples::job(), Pace { rate_bytes_per_s: 11_000_000, eta_s: Some(4) }).join("\n"), @r"
         job       7 (THEMIS_ASI_RAW)
         state     running
         archive   https://api.phys.ucalgary.ca
@@ -151,6 +167,7 @@ mod tests {
         windows   1 of 1 listed, 0 failed
         files     43 of 60 done, 5 active, 12 pending, 0 failed
         bytes     92.0 MB of 129 MB done, 92.1 MB received, 0 B adopted
+        pace      11.0 MB/s, 4 s left
         ");
     }
 

@@ -1,14 +1,12 @@
 //! `pause`, `resume`, `cancel`, `retry`, `remove`: what a person wants of jobs. Each is idempotent.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use skyhaul_model::{Intent, JobRecord, JobState, Plan};
-use skyhaul_queue::Queue;
 
 use crate::access::with_queue;
 use crate::args::JobsArgs;
-use crate::context::{Context, blocking};
+use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
@@ -32,31 +30,36 @@ pub(crate) enum Order {
 
 /// Runs one of the commands.
 pub(crate) async fn run(order: Order, args: JobsArgs, context: &Context) -> Result<Exit, CliError> {
-    with_queue(context, async |queue: Arc<dyn Queue>| order.steer(&*queue, &args, context).await).await
+    with_queue(context, async |desk: &Desk| order.steer(desk, &args, context).await).await
 }
 
 impl Order {
     /// Carries the order out for every job that is meant, and tells of those that are not there.
-    async fn steer(self, queue: &dyn Queue, args: &JobsArgs, context: &Context) -> Result<Exit, CliError> {
+    async fn steer(self, desk: &Desk, args: &JobsArgs, context: &Context) -> Result<Exit, CliError> {
         let (jobs, mut missing) = if args.all {
-            let all = queue.jobs().await?;
+            let all = desk.jobs().jobs().await?;
             (all.into_iter().filter(|job| self.is_meant_by_all(job)).collect(), Vec::new())
         } else {
-            find_each(queue, &args.jobs).await?
+            find_each(desk.jobs(), &args.jobs).await?
         };
         let mut documents = Vec::new();
         for job in &jobs {
-            let done = self.carry_out(queue, job, context).await?;
+            let done = self.carry_out(desk, job, context).await?;
             if !context.is_json() {
                 context.output.line(&done)?;
             }
-            let after = queue.job(job.id).await?;
+            let after = desk.jobs().job(job.id).await?;
             documents.push(SteeredDocument { id: job.id.0, state: after.map(|job| job.state().as_str()) });
         }
         if context.is_json() {
             context.output.json(&documents)?;
         } else if jobs.is_empty() && missing.is_empty() {
             context.output.note("there is no job that this makes sense for");
+        }
+        if matches!(self, Self::Resume | Self::Retry) && !jobs.is_empty() && desk.engine().is_none() {
+            context
+                .output
+                .hint("no engine runs: 'skyhaul engine start' works on what waits, or pull it again");
         }
         // The last one ends the command with its exit code; the others are told before it.
         let last = missing.pop();
@@ -93,13 +96,8 @@ impl Order {
     }
 
     /// Does it and says what was done.
-    async fn carry_out(
-        self,
-        queue: &dyn Queue,
-        job: &JobRecord,
-        context: &Context,
-    ) -> Result<String, CliError> {
-        let id = job.id;
+    async fn carry_out(self, desk: &Desk, job: &JobRecord, context: &Context) -> Result<String, CliError> {
+        let (id, queue) = (job.id, desk.jobs());
         if let Some(state) = self.needless(job) {
             return Ok(format!("job {id}: nothing to do, it is {state}{}", self.beside(job)));
         }
@@ -114,8 +112,7 @@ impl Order {
                 Ok(format!("job {id} resumed"))
             }
             Self::Cancel => {
-                queue.set_intent(id, Intent::Cancelled, Timestamp::now()).await?;
-                drop_partials(job, context).await?;
+                tell_leftovers(desk.cancel(job).await?, context);
                 Ok(format!("job {id} cancelled; finished files are kept in {}", job.query.out))
             }
             Self::Retry => {
@@ -127,8 +124,7 @@ impl Order {
                 Ok(format!("job {id}: {files} and {} put back", human::counted(back.windows, "window")))
             }
             Self::Remove => {
-                drop_partials(job, context).await?;
-                queue.remove_job(id).await?;
+                tell_leftovers(desk.remove(job).await?, context);
                 Ok(format!("job {id} removed; finished files are kept in {}", job.query.out))
             }
         }
@@ -143,26 +139,26 @@ fn has_failures(job: &JobRecord) -> bool {
     job.files.failed > 0 || job.is_unlisted()
 }
 
-/// Partial files that cannot be dropped (the disk is away, say) do not keep a job from being dropped.
-async fn drop_partials(job: &JobRecord, context: &Context) -> Result<(), CliError> {
-    let (record, out) = (job.clone(), job.query.out.clone());
-    let dropped = blocking(move || Ok(skyhaul_engine::drop_partials(&record))).await?;
-    if let Err(error) = dropped {
-        context
-            .output
-            .note(&format!("note: partial files below {out}/.skyhaul could not be dropped: {error}"));
+fn tell_leftovers(note: Option<String>, context: &Context) {
+    if let Some(note) = note {
+        context.output.note(&format!("note: {note}"));
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use skyhaul_model::{ErrorKind, FileError};
 
     use super::*;
     use crate::context::scripted;
     use crate::samples;
     use crate::settings::Format;
+
+    async fn desk(jobs: u8) -> Desk {
+        Desk::Here(Arc::new(samples::queue(jobs).await))
+    }
 
     fn named(jobs: &[&str]) -> JobsArgs {
         JobsArgs { jobs: jobs.iter().map(|job| job.parse().unwrap()).collect(), all: false }
@@ -172,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_are_steered_twice_with_the_same_end() {
-        let queue = samples::queue(1).await;
+        let queue = desk(1).await;
         let (context, answer, _) = scripted::context(Format::Json);
         let orders = [Order::Pause, Order::Resume, Order::Retry, Order::Cancel, Order::Resume];
         for order in orders.into_iter().flat_map(|order| [order, order]) {
@@ -187,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_that_exist_are_done_before_the_missing_ones_are_told() {
-        let queue = samples::queue(2).await;
+        let queue = desk(2).await;
         let (context, answer, stderr) = scripted::context(Format::Human);
         let error = Order::Pause.steer(&queue, &named(&["8", "2", "9"]), &context).await.unwrap_err();
         assert_eq!((error.exit(), error.to_string().as_str()), (Exit::NoSuchJob, "there is no job 9"));
@@ -198,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn all_of_nothing_is_no_failure() {
         let (context, answer, stderr) = scripted::context(Format::Human);
-        let queue = samples::queue(1).await;
+        let queue = desk(1).await;
         assert_eq!(Order::Resume.steer(&queue, &ALL, &context).await.unwrap(), Exit::Done);
         assert_eq!(answer.text(), "");
         assert_eq!(stderr.text(), "there is no job that this makes sense for\n");

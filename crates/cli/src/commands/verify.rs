@@ -4,16 +4,16 @@
 //! remembered. With `--repair` they are queued again, which is durable before the command answers.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use skyhaul_model::{ErrorKind, FileError, FileRecord, FileState, JobRecord, VerifyLevel};
-use skyhaul_queue::{FileQuery, FileRef, Queue};
+use skyhaul_model::{ErrorKind, FileError, FileRecord, FileSeq, FileState, JobRecord, VerifyLevel};
+use skyhaul_queue::FileQuery;
 use skyhaul_transfer::{Expected, check_file};
 use tokio::task::JoinSet;
 
 use crate::access::with_queue;
 use crate::args::VerifyArgs;
 use crate::context::Context;
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
@@ -29,26 +29,28 @@ const MOST_READERS: usize = 8;
 /// A file that is not as it was recorded.
 #[derive(Debug)]
 struct Bad {
-    file: FileRef,
+    file: FileSeq,
     told: BadFile,
     error: FileError,
 }
 
 /// Runs the command.
 pub(crate) async fn run(args: VerifyArgs, context: &Context) -> Result<Exit, CliError> {
-    with_queue(context, async |queue: Arc<dyn Queue>| {
-        let job = find(&*queue, &args.job.job).await?;
-        let (files, bad) = Box::pin(compare(&*queue, &job)).await?;
+    with_queue(context, async |desk: &Desk| {
+        let job = find(desk.jobs(), &args.job.job).await?;
+        let (files, bad) = Box::pin(compare(desk, &job)).await?;
         let repaired = args.repair && !bad.is_empty();
         if repaired {
-            queue.invalidate(bad.iter().map(|bad| (bad.file, bad.error.clone())).collect()).await?;
+            desk.invalidate(job.id, bad.iter().map(|bad| (bad.file, bad.error.clone())).collect()).await?;
         }
         let count = bad.len();
         let bad: Vec<BadFile> = bad.into_iter().map(|bad| bad.told).collect();
         answer(context, &VerifyDocument { files, ok: files - count as u64, bad })?;
         if repaired {
             context.output.note(&format!("{} queued again", human::counted(count as u64, "file")));
-            context.output.hint("the same pull, or 'skyhaul engine run --until-idle', fetches them");
+            if desk.engine().is_none() {
+                context.output.hint("the same pull, or 'skyhaul engine start', fetches them");
+            }
             return Ok(Exit::Done);
         }
         if count > 0 {
@@ -72,23 +74,22 @@ fn answer(context: &Context, document: &VerifyDocument) -> Result<(), CliError> 
 }
 
 /// Re-reads every file that is done: how many there are, and the bad ones in listing order.
-async fn compare(queue: &dyn Queue, job: &JobRecord) -> Result<(u64, Vec<Bad>), CliError> {
+async fn compare(desk: &Desk, job: &JobRecord) -> Result<(u64, Vec<Bad>), CliError> {
     let readers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
     let out = PathBuf::from(&job.query.out);
     let (mut files, mut bad) = (0, Vec::new());
     let mut after = None;
     loop {
         let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
-        let page = queue.files(job.id, query).await?;
+        let page = desk.files(job.id, query).await?;
         files += page.files.len() as u64;
         let mut reading: JoinSet<Option<Bad>> = JoinSet::new();
         for file in page.files {
             if reading.len() >= readers {
                 bad.extend(finished(&mut reading).await?);
             }
-            let reference = FileRef { job: job.id, seq: file.seq };
             let out = out.clone();
-            reading.spawn_blocking(move || look(reference, &file, &out));
+            reading.spawn_blocking(move || look(&file, &out));
         }
         while !reading.is_empty() {
             bad.extend(finished(&mut reading).await?);
@@ -110,7 +111,7 @@ async fn finished(reading: &mut JoinSet<Option<Bad>>) -> Result<Option<Bad>, Cli
 }
 
 /// Compares one file with its record. Blocking.
-fn look(file: FileRef, record: &FileRecord, out: &Path) -> Option<Bad> {
+fn look(record: &FileRecord, out: &Path) -> Option<Bad> {
     let (Ok(path), Some(sealed)) = (&record.spec.path, &record.sealed) else { return None };
     let expected = Expected { size: Some(sealed.size), sha256: Some(sealed.sha256) };
     // The digest settles the matter: what the format says of the same bytes was asked when they came.
@@ -121,12 +122,12 @@ fn look(file: FileRef, record: &FileRecord, out: &Path) -> Option<Bad> {
         _ => "changed",
     };
     let told = BadFile { path: path.as_str().to_owned(), kind, message: error.message.clone() };
-    Some(Bad { file, told, error })
+    Some(Bad { file: record.seq, told, error })
 }
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{FileSeq, JobId, RelPath};
+    use skyhaul_model::RelPath;
 
     use super::*;
     use crate::samples;
@@ -147,8 +148,7 @@ mod tests {
         if let Some(content) = content {
             std::fs::write(out.path().join("a"), content).unwrap();
         }
-        let file = FileRef { job: JobId(1), seq: FileSeq(1) };
-        look(file, &record, out.path()).map(|bad| (bad.told.kind, bad.error.kind))
+        look(&record, out.path()).map(|bad| (bad.told.kind, bad.error.kind))
     }
 
     #[test]

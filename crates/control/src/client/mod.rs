@@ -101,6 +101,14 @@ impl Client {
         self.caller.send(Method::POST, "/v1/engine/stop", None, PATIENCE).await.map(drop)
     }
 
+    /// Asks the engine to stay until it is told to stop, whatever it was started for.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn stay(&self) -> Result<()> {
+        self.caller.send(Method::POST, "/v1/engine/stay", None, PATIENCE).await.map(drop)
+    }
+
     /// Waits until the engine's process has ended, and so has let go of the queue.
     ///
     /// # Errors
@@ -184,6 +192,15 @@ impl Client {
         let path = format!("/v1/jobs/{id}/retry");
         let answer = self.caller.send(Method::POST, &path, None, PATIENCE).await?;
         call::parse::<RequeuedBody>(&answer).map(Requeued::from)
+    }
+
+    /// Orders the engine to work on a job now, whatever kept it, and to try its failures again.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn work_on(&self, id: JobId) -> Result<()> {
+        let path = format!("/v1/jobs/{id}/work");
+        self.caller.send(Method::POST, &path, None, PATIENCE).await.map(drop)
     }
 
     /// Forgets a job and drops its partial files.

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineView;
 use super::body::{self, Body, Reply};
+use super::events::Followers;
 use super::guard::Guard;
 use super::routes::{Action, Found, Subject, find};
 use super::{events, files, jobs, steer};
-use crate::wire::{EngineInfo, ErrorBody, ErrorCode, ProgressBody};
+use crate::wire::{EngineInfo, ErrorBody, ErrorCode, ProgressBody, Started};
 
 /// What all answers are made of.
 pub(crate) struct Desk {
@@ -28,6 +29,8 @@ pub(crate) struct Desk {
     pub(crate) stop: CancellationToken,
     /// Held while a job is steered, so that no job goes on while its partial files are being dropped.
     pub(crate) steering: Mutex<()>,
+    /// Who follows the engine's work.
+    pub(crate) followers: Followers,
 }
 
 impl Desk {
@@ -38,7 +41,14 @@ impl Desk {
         info: EngineInfo,
         stop: CancellationToken,
     ) -> Self {
-        Self { guard, queue, engine, info, stop, steering: Mutex::new(()) }
+        let followers = Followers::default();
+        Self { guard, queue, engine, info, stop, steering: Mutex::new(()), followers }
+    }
+
+    /// What is said of the engine; one that was told to stay is a lasting one from then on.
+    fn info(&self) -> EngineInfo {
+        let started = if self.engine.stay.is_cancelled() { Started::Lasting } else { self.info.started };
+        EngineInfo { started, ..self.info.clone() }
     }
 }
 
@@ -68,10 +78,14 @@ pub(crate) async fn answer(
 async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, content: Incoming) -> Reply {
     let query = head.uri.query().unwrap_or_default();
     match action {
-        Action::ShowEngine => body::json(StatusCode::OK, &desk.info),
+        Action::ShowEngine => body::json(StatusCode::OK, &desk.info()),
         Action::StopEngine => {
             tracing::info!("a client asks the engine to stop");
             desk.engine.stop.cancel();
+            body::nothing()
+        }
+        Action::StayEngine => {
+            desk.engine.stay.cancel();
             body::nothing()
         }
         Action::ListJobs => jobs::list(desk).await,
@@ -82,6 +96,7 @@ async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, 
         Action::SetIntent => steer::set_intent(desk, id(subject)?, body::read(head, content).await?).await,
         Action::SetHold => jobs::set_hold(desk, id(subject)?, body::read(head, content).await?).await,
         Action::Retry => jobs::retry(desk, id(subject)?).await,
+        Action::WorkOn => steer::work_on(desk, id(subject)?).await,
         Action::Remove => steer::remove(desk, id(subject)?).await,
         Action::ListFiles => files::page(desk, id(subject)?, query).await,
         Action::ListWindows => files::windows(desk, id(subject)?, query).await,

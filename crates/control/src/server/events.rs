@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,12 +49,38 @@ pub(crate) async fn change(desk: &Desk, query: &str) -> Reply {
 
 /// Snapshots as server-sent events (WHATWG HTML, section 9.2), until the server or the client ends.
 pub(crate) fn follow(desk: &Desk) -> Response<Body> {
-    let feed = Feed::new(desk.engine.progress.clone(), desk.stop.clone());
+    let feed = Feed::new(desk.engine.progress.clone(), desk.stop.clone(), desk.followers.join());
     let events = stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(event)), feed))
     });
     respond(StatusCode::OK, "text/event-stream", StreamBody::new(events).boxed_unsync())
+}
+
+/// How many follow the engine's work at the moment. Clones count the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Followers(Arc<AtomicUsize>);
+
+/// One who follows, until dropped.
+#[derive(Debug)]
+struct Following(Followers);
+
+impl Followers {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn join(&self) -> Following {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Following(self.clone())
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One listener's events.
@@ -68,12 +95,22 @@ struct Feed {
     next_at: Instant,
     /// Whether the engine has ended, so that no snapshot will follow.
     is_over: bool,
+    /// Counts the listener as long as it listens.
+    _following: Following,
 }
 
 impl Feed {
-    fn new(progress: watch::Receiver<Arc<Progress>>, stop: CancellationToken) -> Self {
+    fn new(progress: watch::Receiver<Arc<Progress>>, stop: CancellationToken, following: Following) -> Self {
         let now = Instant::now();
-        Self { progress, stop, told: None, spoke_at: now, next_at: now, is_over: false }
+        Self {
+            progress,
+            stop,
+            told: None,
+            spoke_at: now,
+            next_at: now,
+            is_over: false,
+            _following: following,
+        }
     }
 
     /// The next event; none when the server ends.
@@ -122,7 +159,7 @@ mod tests {
     fn feed(rate: u64) -> (watch::Sender<Arc<Progress>>, CancellationToken, Feed) {
         let (sender, receiver) = watch::channel(at_rate(rate));
         let stop = CancellationToken::new();
-        let feed = Feed::new(receiver, stop.clone());
+        let feed = Feed::new(receiver, stop.clone(), Followers::default().join());
         (sender, stop, feed)
     }
 

@@ -20,13 +20,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use skyhaul_engine::Progress;
+use skyhaul_engine::{Progress, Scope};
 use skyhaul_queue::Queue;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::answer::Desk;
+use self::events::Followers;
 use self::guard::Guard;
 use self::listen::Listener;
 use crate::endpoint::Endpoint;
@@ -57,6 +58,10 @@ pub struct EngineView {
     pub stop: CancellationToken,
     /// Why the engine was started.
     pub started: Started,
+    /// Cancelled when a client asks that an engine stays until it is told to stop, whatever it was started for.
+    pub stay: CancellationToken,
+    /// Which jobs the engine works on; grows by those that clients ask it to work on.
+    pub scope: Scope,
 }
 
 /// A running server. Dropping it ends it too, but waits for nobody and leaves its files behind.
@@ -66,6 +71,7 @@ pub struct Server {
     accepting: JoinHandle<()>,
     endpoint: Endpoint,
     file: EngineFile,
+    followers: Followers,
 }
 
 impl Server {
@@ -98,14 +104,21 @@ impl Server {
         let stop = CancellationToken::new();
         let guard = Guard::new(file.token.clone(), &address);
         let desk = Arc::new(Desk::new(guard, queue, engine, info, stop.clone()));
+        let followers = desk.followers.clone();
         let accepting = tokio::spawn(accept(listener, desk, stop.clone()));
-        Ok(Self { stop: stop.drop_guard(), accepting, endpoint, file })
+        Ok(Self { stop: stop.drop_guard(), accepting, endpoint, file, followers })
+    }
+
+    /// How many clients follow the engine's snapshots at the moment.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        self.followers.count()
     }
 
     /// Ends the server: no client finds it any more, answers under way get a few seconds, every
     /// connection is joined.
     pub async fn shutdown(self) {
-        let Self { stop, accepting, endpoint, file } = self;
+        let Self { stop, accepting, endpoint, file, followers: _ } = self;
         let vanish = move || {
             let forgotten = file.remove(&endpoint.state_dir);
             let unbound = listen::unbind(&file.address);

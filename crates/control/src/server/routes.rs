@@ -12,6 +12,7 @@ use skyhaul_model::{JobId, JobKey};
 pub(crate) enum Action {
     ShowEngine,
     StopEngine,
+    StayEngine,
     ListJobs,
     Submit,
     ShowJob,
@@ -20,6 +21,7 @@ pub(crate) enum Action {
     SetIntent,
     SetHold,
     Retry,
+    WorkOn,
     Remove,
     ListFiles,
     ListWindows,
@@ -38,9 +40,10 @@ pub(crate) struct Route {
 }
 
 /// All of them.
-pub(crate) const ROUTES: [Route; 17] = [
+pub(crate) const ROUTES: [Route; 19] = [
     Route { method: Method::GET, path: "/v1/engine", action: Action::ShowEngine },
     Route { method: Method::POST, path: "/v1/engine/stop", action: Action::StopEngine },
+    Route { method: Method::POST, path: "/v1/engine/stay", action: Action::StayEngine },
     Route { method: Method::GET, path: "/v1/jobs", action: Action::ListJobs },
     Route { method: Method::POST, path: "/v1/jobs", action: Action::Submit },
     Route { method: Method::GET, path: "/v1/jobs/{id}", action: Action::ShowJob },
@@ -49,6 +52,7 @@ pub(crate) const ROUTES: [Route; 17] = [
     Route { method: Method::PUT, path: "/v1/jobs/{id}/intent", action: Action::SetIntent },
     Route { method: Method::PUT, path: "/v1/jobs/{id}/hold", action: Action::SetHold },
     Route { method: Method::POST, path: "/v1/jobs/{id}/retry", action: Action::Retry },
+    Route { method: Method::POST, path: "/v1/jobs/{id}/work", action: Action::WorkOn },
     Route { method: Method::DELETE, path: "/v1/jobs/{id}", action: Action::Remove },
     Route { method: Method::GET, path: "/v1/jobs/{id}/files", action: Action::ListFiles },
     Route { method: Method::GET, path: "/v1/jobs/{id}/windows", action: Action::ListWindows },

@@ -15,7 +15,7 @@ use skyhaul_model::{Intent, JobId, JobRecord};
 use tokio::sync::watch;
 
 use super::answer::Desk;
-use super::body::{Reply, json};
+use super::body::{Reply, json, nothing};
 use super::jobs::existing;
 use crate::wire::{IntentBody, Steered};
 
@@ -30,6 +30,17 @@ pub(crate) async fn set_intent(desk: &Desk, id: JobId, request: IntentBody) -> R
         Intent::Run | Intent::Paused => Steered::default(),
     };
     json(StatusCode::OK, &steered)
+}
+
+/// An order to work on a job now: it goes on whatever kept it, its failures are tried again, and an engine that
+/// works on some jobs alone takes it on.
+pub(crate) async fn work_on(desk: &Desk, id: JobId) -> Reply {
+    let _steering = desk.steering.lock().await;
+    desk.queue.set_intent(id, Intent::Run, Timestamp::now()).await?;
+    desk.queue.requeue_failed(id).await?;
+    desk.queue.set_hold(id, None).await?;
+    desk.engine.scope.add(id);
+    nothing()
 }
 
 /// Partial files that cannot be dropped (the disk is away, say) do not keep a job from being forgotten.

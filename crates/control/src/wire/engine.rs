@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use skyhaul_engine::{InFlight, Progress};
+use skyhaul_engine::{InFlight, JobPace, Progress};
 use skyhaul_model::{JobId, JobRecord};
 
 /// Why an engine was started, and so when it ends.
@@ -13,6 +13,8 @@ pub enum Started {
     OnDemand,
     /// To stay until it is told to stop.
     Lasting,
+    /// For a pull in the foreground: it leaves with that.
+    Foreground,
 }
 
 /// An engine that answers.
@@ -44,6 +46,15 @@ pub(crate) struct ProgressBody {
     rate_bytes_per_s: u64,
     files_per_s: f64,
     eta_s: Option<u64>,
+    #[serde(default)]
+    paces: Vec<PaceBody>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct PaceBody {
+    job: JobId,
+    rate_bytes_per_s: u64,
+    eta_s: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +79,7 @@ impl From<&Progress> for ProgressBody {
             rate_bytes_per_s: progress.rate_bytes_per_s,
             files_per_s: progress.files_per_s,
             eta_s: progress.eta_s,
+            paces: progress.paces.iter().copied().map(PaceBody::from).collect(),
         }
     }
 }
@@ -86,6 +98,19 @@ impl From<ProgressBody> for Progress {
             rate_bytes_per_s: body.rate_bytes_per_s,
             files_per_s: body.files_per_s,
             eta_s: body.eta_s,
+            paces: body.paces.into_iter().map(JobPace::from).collect(),
         }
+    }
+}
+
+impl From<JobPace> for PaceBody {
+    fn from(JobPace { job, rate_bytes_per_s, eta_s }: JobPace) -> Self {
+        Self { job, rate_bytes_per_s, eta_s }
+    }
+}
+
+impl From<PaceBody> for JobPace {
+    fn from(PaceBody { job, rate_bytes_per_s, eta_s }: PaceBody) -> Self {
+        Self { job, rate_bytes_per_s, eta_s }
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skyhaul_control::{Client, Endpoint, EngineView, Server, Started};
-use skyhaul_engine::Progress;
+use skyhaul_engine::{Progress, Scope};
+use skyhaul_model::JobId;
 use skyhaul_queue::{MemoryQueue, Queue};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -22,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) progress: watch::Sender<Arc<Progress>>,
     pub(crate) stop: CancellationToken,
+    pub(crate) stay: CancellationToken,
+    pub(crate) scope: Scope,
     pub(crate) server: Server,
 }
 
@@ -35,10 +38,16 @@ impl Stage {
         let queue = Arc::new(MemoryQueue::new());
         let (progress, _) = watch::channel(Arc::default());
         let stop = CancellationToken::new();
-        let view =
-            EngineView { progress: progress.subscribe(), stop: stop.clone(), started: Started::OnDemand };
+        let (stay, scope) = (CancellationToken::new(), Scope::only(JobId(u64::MAX)));
+        let view = EngineView {
+            progress: progress.subscribe(),
+            stop: stop.clone(),
+            started: Started::OnDemand,
+            stay: stay.clone(),
+            scope: scope.clone(),
+        };
         let server = start(dir.path(), way, Arc::clone(&queue) as Arc<dyn Queue>, view).await.unwrap();
-        Self { dir, queue, progress, stop, server }
+        Self { dir, queue, progress, stop, stay, scope, server }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -67,7 +76,13 @@ pub(crate) async fn start(
 /// A view of an engine that has ended.
 pub(crate) fn no_engine() -> EngineView {
     let (_, progress) = watch::channel(Arc::default());
-    EngineView { progress, stop: CancellationToken::new(), started: Started::Lasting }
+    EngineView {
+        progress,
+        stop: CancellationToken::new(),
+        started: Started::Lasting,
+        stay: CancellationToken::new(),
+        scope: Scope::everything(),
+    }
 }
 
 pub(crate) fn told(state_dir: &Path) -> serde_json::Value {

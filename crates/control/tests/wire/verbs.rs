@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skyhaul_control::{Client, ControlError, ErrorCode, Started};
-use skyhaul_engine::{InFlight, Progress};
+use skyhaul_engine::{InFlight, JobPace, Progress};
 use skyhaul_model::{FileSeq, FileState, Intent, JobId, JobPolicy, Query};
 use skyhaul_queue::conformance::fixture;
 use skyhaul_queue::{
@@ -67,6 +67,43 @@ async fn jobs_are_made_found_changed_and_forgotten() {
     client.remove(id).await.unwrap();
     assert_eq!(client.job(id).await.unwrap(), None);
     assert_eq!(client.jobs().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_engine_is_ordered_to_work_on_a_job_and_to_stay() {
+    let stage = Stage::set().await;
+    let client = stage.client().await;
+    let id = client.submit(fixture::new_job("a")).await.unwrap().id;
+    assert!(!stage.scope.has(id));
+    for intent in [Intent::Paused, Intent::Run] {
+        client.set_intent(id, intent).await.unwrap();
+        client.set_hold(id, Some(fixture::error("full"))).await.unwrap();
+        client.work_on(id).await.unwrap();
+        let job = client.job(id).await.unwrap().unwrap();
+        assert_eq!((job.intent, job.hold, stage.scope.has(id)), (Intent::Run, None, true));
+    }
+    let missing = client.work_on(JobId(42)).await;
+    assert!(matches!(missing, Err(ControlError::Refused(body)) if body.code == ErrorCode::NoSuchJob));
+    assert!(!stage.scope.has(JobId(42)));
+    client.stay().await.unwrap();
+    assert!(stage.stay.is_cancelled());
+    assert_eq!(client.engine().await.unwrap().started, Started::Lasting);
+}
+
+#[tokio::test]
+async fn followers_are_counted_while_they_follow() {
+    let stage = Stage::set().await;
+    let client = stage.client().await;
+    assert_eq!(stage.server.followers(), 0);
+    let mut events = client.events().await.unwrap();
+    events.next().await.unwrap();
+    assert_eq!(stage.server.followers(), 1);
+    drop(events);
+    while stage.server.followers() > 0 {
+        // The connection's end is noticed when there is something to say.
+        stage.progress.send_replace(Arc::new(Progress { rate_bytes_per_s: 1, ..Progress::default() }));
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -219,6 +256,7 @@ async fn a_snapshot_comes_over_as_it_is() {
         rate_bytes_per_s: 11_000_000,
         files_per_s: 2.5,
         eta_s: Some(4),
+        paces: vec![JobPace { job: JobId(1), rate_bytes_per_s: 5, eta_s: None }],
     };
     stage.progress.send_replace(Arc::new(snapshot.clone()));
     assert_eq!(client.progress().await.unwrap(), snapshot);
