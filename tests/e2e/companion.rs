@@ -15,7 +15,8 @@ const TWO_MINUTES: &str = "THEMIS_ASI_RAW --start 2022-01-01T05:00 --end 2022-01
 
 /// A pull that has got as far as fetching.
 fn pulling(sky: &Sky, replica: &Replica, fetches: usize) -> Running {
-    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out"));
+    // Two at a time: files that share the rate evenly would all come to their end together.
+    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --connections 2"));
     replica.wait_fetches(fetches);
     pull
 }

@@ -90,6 +90,9 @@ impl Paces {
     }
 }
 
+/// Ten years: what seems to take longer cannot be told.
+const LONGEST_ETA_S: f64 = 10.0 * 365.0 * 86_400.0;
+
 /// Seconds that a job will still take: by bytes where its total is known, else by files.
 pub(crate) fn eta_s(job: &JobRecord, bytes_per_s: f64, files_per_s: f64) -> Option<u64> {
     if job.plan != Plan::Planned || job.windows.open() > 0 {
@@ -101,7 +104,8 @@ pub(crate) fn eta_s(job: &JobRecord, bytes_per_s: f64, files_per_s: f64) -> Opti
         _ if files_per_s > 0.0 => left_files / files_per_s,
         _ => return None,
     };
-    Some(seconds.ceil() as u64)
+    // A job whose last file waits for its next try has next to no rate: no number is better than a wild one.
+    (seconds < LONGEST_ETA_S).then_some(seconds.ceil() as u64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A job in memory: its facts, its row, its ledger and what of it can be claimed.
 
 use skyhaul_model::{
-    ByteCounts, FileCounts, FileError, Intent, JobId, JobRecord, Plan, WindowCounts, WindowId, WindowState,
+    ByteCounts, FileCounts, Intent, JobId, JobRecord, Plan, WindowCounts, WindowId, WindowState,
 };
 use skyhaul_queue::Result;
 
@@ -22,8 +22,6 @@ pub(crate) struct Job {
     pub(crate) row: JobRow,
     pub(crate) ledger: Ledger,
     pub(crate) dispatch: Dispatch,
-    /// Why the engine holds it back; forgotten when the queue is closed.
-    pub(crate) hold: Option<FileError>,
 }
 
 impl Job {
@@ -33,12 +31,12 @@ impl Job {
 
     /// Whether it may give out claims.
     pub(crate) fn is_runnable(&self) -> bool {
-        self.row.intent == Intent::Run && self.hold.is_none()
+        self.row.intent == Intent::Run && self.settings().hold.is_none()
     }
 
     /// The record as people see it.
     pub(crate) fn record(&self) -> JobRecord {
-        let Settings { name, priority, policy } = self.facts.settings.clone();
+        let Settings { name, priority, policy, hold } = self.facts.settings.clone();
         JobRecord {
             id: self.id,
             key: self.facts.key.clone(),
@@ -49,7 +47,7 @@ impl Job {
             query: self.facts.query.clone(),
             policy,
             intent: self.row.intent,
-            hold: self.hold.clone(),
+            hold,
             plan: self.row.plan.clone(),
             windows: self.window_counts(),
             files: self.file_counts(),

@@ -3,7 +3,7 @@
 //! One thread owns everything. A command is checked, appended to its job's ledger, applied, and
 //! acknowledged once the ledger is synced; many commands share one sync. The index only makes looking
 //! things up quick: it is believed after a clean close or a crash within the same boot, and rebuilt from
-//! the ledgers otherwise. A crash loses what was not acknowledged, claims, holds, and checkpoints of claimed
+//! the ledgers otherwise. A crash loses what was not acknowledged, claims, and checkpoints of claimed
 //! files. `docs/format.md` describes every byte that is stored.
 
 mod apply;

@@ -113,7 +113,7 @@ fn load_job(
     replay(index, &mut ledger, id, &mut row, notes)?;
     match facts(&mut ledger, &row, notes)? {
         Some(facts) => {
-            let mut job = Job { id, facts, row, ledger, dispatch: Dispatch::default(), hold: None };
+            let mut job = Job { id, facts, row, ledger, dispatch: Dispatch::default() };
             job.load_dispatch(index)?;
             if job.row.finished_at.is_some() {
                 job.ledger.put_away();

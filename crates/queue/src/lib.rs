@@ -62,8 +62,8 @@ pub trait JobQueue: Send + Sync {
     /// valid whatever the intent: their ends are recorded as ever.
     async fn set_intent(&self, id: JobId, intent: Intent, now: Timestamp) -> Result<()>;
 
-    /// Holds the job back for `reason`, or lets it go on. Held jobs give out no claims. Whoever holds a job
-    /// knows why and finds out again: a queue that is opened anew holds nothing.
+    /// Holds the job back for `reason`, or lets it go on. Held jobs give out no claims. The reason is kept over
+    /// a restart, so that people can be told of it; an engine that starts lets go of what an earlier one held.
     async fn set_hold(&self, id: JobId, reason: Option<FileError>) -> Result<()>;
 
     /// Puts failed files and failed windows back, with their counts of failures at zero; a refused plan

@@ -80,12 +80,6 @@ impl Pull<'_> {
                         manager: Manager::default(),
                     };
                     let worked = Box::pin(work(self.context, queue, &self.transfer, shift)).await?;
-                    if let Ended::Held(held, _) = &worked.ended
-                        && *held == id
-                    {
-                        // The engine's own hold ends with the engine; nobody is left to look whether there is room.
-                        desk.jobs().set_intent(id, Intent::Paused, Timestamp::now()).await?;
-                    }
                     next = worked.wished.or(successor(id, &scope, &desk.jobs().jobs().await?));
                     self.tell(&desk, &job(desk.jobs(), id).await?, &worked.ended).await
                 })

@@ -50,7 +50,8 @@ impl Keeper {
             }
             None => {
                 let id = self.dir.take_id()?;
-                let settings = Settings { name: new.name, priority: new.priority, policy: new.policy };
+                let settings =
+                    Settings { name: new.name, priority: new.priority, policy: new.policy, hold: None };
                 let facts = CreatedFacts { key, query: new.query, created_at: now, settings };
                 self.make_folder(id, facts, &new.headers, input)?;
                 // A new job is read from its ledger as any other is.
@@ -82,12 +83,9 @@ impl Keeper {
             name: update.name.or_else(|| before.name.clone()),
             priority: update.priority.unwrap_or(before.priority),
             policy: update.policy.unwrap_or_else(|| before.policy.clone()),
+            hold: before.hold.clone(),
         };
-        if after != before {
-            self.record(id, &Event::Changed(after.clone()))?;
-            self.job_mut(id)?.facts.settings = after;
-        }
-        Ok(())
+        self.change_settings(id, &before, after)
     }
 
     pub(crate) fn set_intent(&mut self, id: JobId, intent: Intent, now: Timestamp) -> Result<()> {
@@ -98,8 +96,16 @@ impl Keeper {
     }
 
     pub(crate) fn set_hold(&mut self, id: JobId, reason: Option<FileError>) -> Result<()> {
-        self.job_mut(id)?.hold = reason;
-        self.changed = true;
+        let before = self.job(id)?.settings().clone();
+        let after = Settings { hold: reason, ..before.clone() };
+        self.change_settings(id, &before, after)
+    }
+
+    fn change_settings(&mut self, id: JobId, before: &Settings, after: Settings) -> Result<()> {
+        if after != *before {
+            self.record(id, &Event::Changed(after.clone()))?;
+            self.job_mut(id)?.facts.settings = after;
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! What can happen to a job, as its ledger tells it.
 //!
 //! Each kind has a number that is never used for anything else, and a version. A job's facts (query,
-//! name, priority, policy) are JSON inside, so that fields can be added; all else is bincode. Claims and
-//! holds are in no ledger: they end with the process.
+//! name, priority, policy, hold) are JSON inside, so that fields can be added; all else is bincode. Claims
+//! are in no ledger: they end with the process.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,13 +59,16 @@ pub(crate) struct CreatedFacts {
     pub(crate) settings: Settings,
 }
 
-/// What a person may change.
+/// What may be changed of a job: by a person, and the engine's hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     pub(crate) priority: i8,
     pub(crate) policy: JobPolicy,
+    /// Why the engine holds the job back; kept, so that it can still be told when the engine is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hold: Option<FileError>,
 }
 
 /// A listing: it names the chunks that make it up, and says what a reader has to know without opening them.

@@ -47,13 +47,12 @@ impl MemoryQueue {
     }
 
     /// Forgets what a queue need not keep when it is closed and opened again: claims, what was staged
-    /// under them, holds, and whose turn it is.
+    /// under them, and whose turn it is.
     pub fn forget_claims(&self) {
         let mut state = self.lock();
         state.turn = JobId(0);
         state.clock = Timestamp::MIN;
         for job in state.jobs.values_mut() {
-            job.hold = None;
             for window in &mut job.windows {
                 window.claim = None;
             }
