@@ -11,6 +11,19 @@ fn lines(replica: &Replica, minutes: std::ops::Range<u32>) -> Vec<String> {
 }
 
 #[test]
+fn a_submitted_list_tells_its_files_before_anybody_works_on_it() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.write("list.txt", format!("{}\nnonsense\n", lines(&replica, 0..5).join("\n")));
+    sky.ok("submit --urls list.txt --out out --no-start");
+    let status = sky.status("1");
+    assert_eq!((&status["files"]["total"], &status["files"]["pending"]), (&6.into(), &5.into()), "{status}");
+    assert_eq!(status["state"], "queued");
+    assert_eq!(sky.files("1").len(), 6);
+    assert!(replica.requests().is_empty(), "a list asks nobody");
+}
+
+#[test]
 fn a_list_is_copied_before_the_command_answers() {
     let replica = Replica::start("--small-files");
     let sky = Sky::new(&replica);
