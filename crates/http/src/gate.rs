@@ -97,6 +97,8 @@ pub(crate) struct HostGate {
     multiplexed: bool,
     quiet_until: Option<Duration>,
     away: Option<Away>,
+    /// Outlives `away`: a probe may still be out when others end that outage and begin the next.
+    probing: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +106,6 @@ struct Away {
     since: Duration,
     interval: Duration,
     next_probe: Duration,
-    probing: bool,
 }
 
 impl HostGate {
@@ -119,6 +120,7 @@ impl HostGate {
             multiplexed: false,
             quiet_until: None,
             away: None,
+            probing: false,
         }
     }
 
@@ -132,7 +134,7 @@ impl HostGate {
         }
         match self.away {
             Some(away) if self.is_given_up(away, now) => Entry::Go,
-            Some(away) if away.probing => Entry::Wait { until: None },
+            Some(_) if self.probing => Entry::Wait { until: None },
             Some(away) if away.next_probe > now => Entry::Wait { until: Some(away.next_probe) },
             Some(_) => Entry::Probe,
             None => Entry::Go,
@@ -142,9 +144,7 @@ impl HostGate {
     /// Lets one in, as [`HostGate::ask`] said it may.
     pub(crate) fn enter(&mut self, pass: Pass) {
         self.in_flight += 1;
-        if let (Pass::Probe, Some(away)) = (pass, &mut self.away) {
-            away.probing = true;
-        }
+        self.probing |= pass == Pass::Probe;
     }
 
     /// Takes note of what became of a request; of a refused connection it tells the meaning.
@@ -152,6 +152,7 @@ impl HostGate {
     /// A probe that has reported is a usual request from then on: another may probe.
     pub(crate) fn report(&mut self, pass: &mut Pass, outcome: Outcome, now: Duration) -> Refusal {
         let pass = std::mem::replace(pass, Pass::Usual);
+        self.probing &= pass != Pass::Probe;
         match outcome {
             Outcome::Answered { version, quiet } => {
                 self.answered = true;
@@ -177,9 +178,7 @@ impl HostGate {
         self.resting.retain(|&until| until > now);
         self.resting.push(now.saturating_add(rest));
         // A probe that was dropped unreported leaves its place to the next.
-        if let (Pass::Probe, Some(away)) = (pass, &mut self.away) {
-            away.probing = false;
-        }
+        self.probing &= pass != Pass::Probe;
     }
 
     /// Changes the room; what is in flight beyond it drains.
@@ -247,7 +246,7 @@ impl HostGate {
             Some(_) => {}
             None => {
                 let next_probe = now.saturating_add(FIRST_PROBE);
-                self.away = Some(Away { since: now, interval: FIRST_PROBE, next_probe, probing: false });
+                self.away = Some(Away { since: now, interval: FIRST_PROBE, next_probe });
             }
         }
         Refusal::Away
@@ -257,7 +256,6 @@ impl HostGate {
         if let Some(away) = &mut self.away {
             away.interval = away.interval.saturating_mul(2).min(LONGEST_PROBE);
             away.next_probe = now.saturating_add(away.interval);
-            away.probing = false;
         }
     }
 }
@@ -395,6 +393,22 @@ mod tests {
         // Dropped before it learnt anything.
         gate.leave(Pass::Probe, s(1), Duration::ZERO);
         assert_eq!(gate.ask(s(1)), Entry::Probe);
+    }
+
+    #[test]
+    fn a_probe_of_the_last_outage_is_the_only_one_in_the_next() {
+        let mut gate = known_host();
+        gate.enter(Pass::Usual);
+        once(&mut gate, Outcome::Refused, 0);
+        assert_eq!(gate.ask(s(1)), Entry::Probe);
+        gate.enter(Pass::Probe);
+        // The other request is redirected: an answer, then a refused connection.
+        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, None), s(1));
+        gate.report(&mut Pass::Usual, Outcome::Refused, s(1));
+        gate.leave(Pass::Usual, s(1), Duration::ZERO);
+        assert_eq!(gate.ask(s(2)), GO_ON);
+        gate.leave(Pass::Probe, s(2), Duration::ZERO);
+        assert_eq!(gate.ask(s(2)), Entry::Probe);
     }
 
     #[test]
