@@ -39,6 +39,8 @@ pub(crate) enum Found<'a> {
     Real(&'a Path),
     /// A file that is made up when asked for.
     Synthetic(&'a Dataset, Label),
+    /// The unpacked twin of a synthetic file; there only where a fault says so.
+    Twin(&'a Dataset, Label),
 }
 
 impl Query {
@@ -89,6 +91,15 @@ impl Archive {
         if let Some(file) = self.overlay.file(path) {
             return Some(Found::Real(file));
         }
+        let synthetic = |path: &str| self.find_synthetic(path);
+        if let Some((dataset, label)) = synthetic(path) {
+            return Some(Found::Synthetic(dataset, label));
+        }
+        let packed = path.ends_with(".pgm").then(|| synthetic(&packed_twin(path))).flatten();
+        packed.map(|(dataset, label)| Found::Twin(dataset, label))
+    }
+
+    fn find_synthetic(&self, path: &str) -> Option<(&Dataset, Label)> {
         let (index, dataset, label) =
             self.catalogue.datasets.iter().enumerate().find_map(|(index, dataset)| {
                 let (_, label) = dataset.read(path)?;
@@ -96,7 +107,7 @@ impl Archive {
             })?;
         let day = dataset.is_dated().then_some(label.date);
         let exists = self.is_real_free(index, day, &label) && self.has(dataset, &label);
-        exists.then_some(Found::Synthetic(dataset, label))
+        exists.then_some((dataset, label))
     }
 
     /// The days a query can touch: no bulk listing runs past its last file, none before the archive's first.
@@ -211,6 +222,11 @@ impl Archive {
                 .posts(dataset, label.date)
                 .any(|(site, device)| site == label.site && (!device_named || device == label.device))
     }
+}
+
+/// The path of the packed file whose unpacked twin has this path.
+pub(crate) fn packed_twin(path: &str) -> String {
+    format!("{path}.gz")
 }
 
 fn listed_path(query: &Query, dataset: &Dataset, listed: &Listed) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
+use tokio::time::Instant;
 
 use crate::faults::CutStyle;
 use crate::meter::Connection;
@@ -93,6 +95,24 @@ impl std::fmt::Debug for Content {
     }
 }
 
+/// How fast a body may go.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// What all bodies share.
+    pub(crate) throttle: Arc<Throttle>,
+    /// This many bytes in the first second, and twice as many in each as in the one before.
+    pub(crate) slow_start: Option<u64>,
+}
+
+impl Pace {
+    /// When, after its begin, a body may have sent so many bytes; none if that is all the same.
+    fn since_begin(&self, sent: u64) -> Option<Duration> {
+        let rate = self.slow_start?.max(1);
+        // rate * (2^t - 1) bytes within t seconds.
+        Some(Duration::from_secs_f64((sent as f64 / rate as f64 + 1.0).log2()))
+    }
+}
+
 /// A body without bytes.
 pub(crate) fn nothing() -> Body {
     let never = |never: Infallible| match never {};
@@ -100,17 +120,12 @@ pub(crate) fn nothing() -> Body {
 }
 
 /// The body of an answer on a connection.
-pub(crate) fn paced(
-    content: Content,
-    ending: Ending,
-    throttle: Arc<Throttle>,
-    connection: Arc<Connection>,
-) -> Body {
+pub(crate) fn paced(content: Content, ending: Ending, pace: Pace, connection: Arc<Connection>) -> Body {
     let (here, more) = match content {
         Content::Bytes(bytes) => (bytes, None),
         Content::Text(_, more) => (Bytes::new(), Some(more)),
     };
-    let sending = Sending { here, more, sent: 0, ending, throttle, connection };
+    let sending = Sending { here, more, sent: 0, begun: Instant::now(), ending, pace, connection };
     let pieces = stream::unfold(sending, async |mut sending| {
         let piece = sending.next().await?;
         Some((piece.map(Frame::data), sending))
@@ -123,8 +138,9 @@ struct Sending {
     here: Bytes,
     more: Option<Box<dyn Iterator<Item = Bytes> + Send>>,
     sent: u64,
+    begun: Instant,
     ending: Ending,
-    throttle: Arc<Throttle>,
+    pace: Pace,
     connection: Arc<Connection>,
 }
 
@@ -138,8 +154,11 @@ impl Sending {
             return Some(Err(self.give_up().await));
         }
         let piece = self.piece(usize::try_from(room).unwrap_or(usize::MAX))?;
-        self.throttle.admit(piece.len()).await;
+        self.pace.throttle.admit(piece.len()).await;
         self.sent += piece.len() as u64;
+        if let Some(wait) = self.pace.since_begin(self.sent) {
+            tokio::time::sleep_until(self.begun + wait).await;
+        }
         Some(Ok(piece))
     }
 
@@ -148,7 +167,7 @@ impl Sending {
         while self.here.is_empty() {
             self.here = self.more.as_mut()?.next()?;
         }
-        let len = self.throttle.piece_len().min(room).min(self.here.len());
+        let len = self.pace.throttle.piece_len().min(room).min(self.here.len());
         Some(self.here.split_to(len))
     }
 

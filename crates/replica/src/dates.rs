@@ -13,9 +13,14 @@ pub(crate) fn http(second: i64) -> String {
     spell(second, "%a, %d %b %Y %H:%M:%S GMT")
 }
 
-/// The form of folder pages.
+/// The form of most folder pages.
 pub(crate) fn page(second: i64) -> String {
     spell(second, "%Y-%m-%d %H:%M")
+}
+
+/// The form of nginx's folder pages.
+pub(crate) fn nginx(second: i64) -> String {
+    spell(second, "%d-%b-%Y %H:%M")
 }
 
 /// RFC 3339 with milliseconds.

@@ -14,6 +14,8 @@ pub struct Faults {
     pub seed: u64,
     /// How range requests are answered.
     pub ranges: Ranges,
+    /// How HEAD is answered.
+    pub head: HeadAnswer,
     /// What kind of ETag files have.
     pub etag: EtagKind,
     /// What kind of Last-Modified files have.
@@ -44,10 +46,21 @@ pub struct Faults {
     pub flip: Option<When>,
     /// Files that are replaced at the source after their first GET.
     pub replaced: Option<Selection>,
+    /// Files that are replaced between being listed and being fetched: folder pages and `total_bytes` tell of the
+    /// file before.
+    pub outdated: Option<Selection>,
     /// Files that are empty at the source.
     pub empty: Option<Selection>,
     /// Files that are cut off at the source, at 60 percent of their length.
     pub truncated: Option<Selection>,
+    /// Files that are damaged at the source: the same wrong byte each time, where the format's own check sees it.
+    pub damaged: Option<Selection>,
+    /// `.pgm.gz` files that lie there as `.pgm` too, and are listed twice.
+    pub twins: Option<Selection>,
+    /// Which digest headers files have.
+    pub digest: DigestHeaders,
+    /// Answers whose digest headers are those of something else.
+    pub wrong_digest: Option<When>,
     /// The shape of the API's `detail` in errors.
     pub detail: DetailShape,
     /// The shape of a dataset in the API's answers.
@@ -58,6 +71,12 @@ pub struct Faults {
     pub content_encoding: ContentEncoding,
     /// How a `+` in a listed name is written.
     pub plus: PlusSpelling,
+    /// What folder pages look like.
+    pub index: IndexStyle,
+    /// How folder pages tell sizes.
+    pub index_sizes: IndexSizes,
+    /// Bodies that start at so many bytes per second and become twice as fast each second.
+    pub slow_start: Option<u64>,
     /// Time before the first byte of a file answer.
     pub latency_files: Duration,
     /// Time before the first byte of an API answer.
@@ -82,6 +101,18 @@ pub enum Ranges {
     WrongTotal,
     /// 206 that starts one byte beside the place asked for, and says so.
     WrongStart,
+}
+
+/// How HEAD is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum HeadAnswer {
+    /// As GET without a body.
+    #[default]
+    On,
+    /// 405.
+    Refused,
+    /// Without Content-Length.
+    NoLength,
 }
 
 /// What kind of ETag files have.
@@ -184,6 +215,50 @@ pub enum PlusSpelling {
     Plain,
     /// `%2B`.
     Escaped,
+}
+
+/// Which digest headers files have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DigestHeaders {
+    /// None.
+    #[default]
+    Off,
+    /// `Repr-Digest` (RFC 9530): SHA-256 of the whole file, with every part too.
+    Repr,
+    /// `Content-Digest` (RFC 9530): SHA-256 of what this answer carries.
+    Content,
+    /// `Digest` (RFC 3230): SHA-256 of the whole file, with every part too.
+    Legacy,
+    /// `Content-MD5`, with whole files only.
+    Md5,
+    /// `x-amz-checksum-crc32`, with whole files only.
+    Amz,
+    /// All of them.
+    All,
+}
+
+/// What folder pages look like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum IndexStyle {
+    /// Rows of a table.
+    #[default]
+    Table,
+    /// Lines, as Apache's mod_autoindex makes them.
+    Apache,
+    /// Lines, as nginx's autoindex makes them.
+    Nginx,
+    /// There are none: 403.
+    Off,
+}
+
+/// How folder pages tell sizes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum IndexSizes {
+    /// To the byte.
+    #[default]
+    Exact,
+    /// To two digits, with K, M or G.
+    Rounded,
 }
 
 /// A connection broken off in mid body. Written `BYTES[@WHEN]` or `random[@WHEN]`.

@@ -13,11 +13,14 @@ use crate::body::{Content, Ending, Reply};
 use crate::chance::Ticket;
 use crate::dates;
 use crate::desk::Purpose;
-use crate::faults::{ContentEncoding, EtagKind, Faults, LastModifiedKind, MissingAnswer, Ranges, Refusal};
+use crate::digests::{self, Extent};
+use crate::faults::{
+    ContentEncoding, DigestHeaders, EtagKind, Faults, LastModifiedKind, MissingAnswer, Ranges, Refusal,
+};
 use crate::pages;
 use crate::ranges::{Part, Validators, part};
 use crate::server::Shared;
-use crate::store::Item;
+use crate::store::{Item, Sight};
 
 /// Answers a GET (a take) or HEAD (a look) of the file at a path (unescaped); none if the path leads to no file.
 pub(crate) async fn serve(
@@ -26,7 +29,7 @@ pub(crate) async fn serve(
     headers: &HeaderMap,
     purpose: Purpose,
 ) -> Option<Reply> {
-    shared.store.archive.find(path)?;
+    let found = shared.store.archive.find(path)?;
     let (faults, ticket) = shared.desk.file_request(path, purpose);
     pause(faults.latency_files).await;
     if let Some(refusal) = faults.refuse_files.filter(|refusal| ticket.strikes(refusal.when, "refuse-files"))
@@ -36,7 +39,7 @@ pub(crate) async fn serve(
     if faults.html_page.is_some_and(|when| ticket.strikes(when, "html-page")) {
         return Some(Reply::html(StatusCode::OK, pages::HOME));
     }
-    let Some(item) = shared.store.item(path, &faults, ticket.attempt - 1) else {
+    let Some(item) = shared.store.found_item(path, found, &faults, Sight::Served(ticket.attempt - 1)) else {
         return Some(missing(&faults, &shared.base_url));
     };
     let mut headers = headers.clone();
@@ -45,7 +48,7 @@ pub(crate) async fn serve(
         headers.remove(RANGE);
     }
     let reply = match shared.store.content(&item).await {
-        Ok(content) => whole_or_part(&item, content, &headers, &faults, ticket),
+        Ok(content) => whole_or_part(&item, &content, &headers, &faults, ticket),
         Err(error) => {
             let text = pages::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
             Reply::html(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -88,7 +91,13 @@ pub(crate) fn missing(faults: &Faults, base_url: &str) -> Reply {
     }
 }
 
-fn whole_or_part(item: &Item, content: Bytes, headers: &HeaderMap, faults: &Faults, ticket: Ticket) -> Reply {
+fn whole_or_part(
+    item: &Item,
+    content: &Bytes,
+    headers: &HeaderMap,
+    faults: &Faults,
+    ticket: Ticket,
+) -> Reply {
     let validators = validators(item, faults, ticket);
     let len = content.len() as u64;
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(content.len());
@@ -96,12 +105,21 @@ fn whole_or_part(item: &Item, content: Bytes, headers: &HeaderMap, faults: &Faul
         let content = Content::Bytes(bytes);
         Reply { status, headers: HeaderMap::new(), content, ending: Ending::Whole }
     };
+    let digested = |mut reply: Reply, sent: &Bytes, extent| {
+        if faults.digest != DigestHeaders::Off {
+            let is_wrong = faults.wrong_digest.is_some_and(|when| ticket.strikes(when, "wrong-digest"));
+            let whole = if is_wrong { Bytes::from_static(b"something else") } else { content.clone() };
+            digests::add(&mut reply.headers, &whole, (sent, extent), faults.digest);
+        }
+        reply
+    };
     let reply = match part(headers, len, &validators, faults.ranges) {
-        Part::Whole => bare(StatusCode::OK, content),
+        Part::Whole => digested(bare(StatusCode::OK, content.clone()), content, Extent::Whole),
         Part::Range { first, last, total } => {
             let bytes = content.slice(at(first)..at(last + 1));
-            bare(StatusCode::PARTIAL_CONTENT, bytes)
-                .with(CONTENT_RANGE, &format!("bytes {first}-{last}/{total}"))
+            let reply = bare(StatusCode::PARTIAL_CONTENT, bytes.clone())
+                .with(CONTENT_RANGE, &format!("bytes {first}-{last}/{total}"));
+            digested(reply, &bytes, Extent::Part)
         }
         Part::Unsatisfiable => {
             let status = StatusCode::RANGE_NOT_SATISFIABLE;

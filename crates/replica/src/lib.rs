@@ -8,7 +8,8 @@
 //! What exists: every one-minute dataset has files from 00:00 to 13:33 UTC of each day at each station that ran in
 //! that year (814 a day, no gaps; burst data lacks every fourth minute), summaries follow the same hours, and
 //! skymaps and calibrations have a few fixed dates. `REPLICA_BULK_RAW` has as many tiny files as
-//! [`Config::listing_size`] says, and `REPLICA_BULK_1MIN` has 144,000 a day.
+//! [`Config::listing_size`] says, `REPLICA_BULK_1MIN` has 144,000 a day, and `REPLICA_FORMATS` has a small file of
+//! every format of the archive for each minute at each of ten stations.
 //!
 //! ```
 //! # async fn example() -> Result<(), skyhaul_replica::Error> {
@@ -34,9 +35,12 @@ mod chance;
 mod config;
 mod dates;
 mod desk;
+mod digests;
 mod error;
 mod faults;
 mod files;
+mod folders;
+mod index;
 mod log;
 mod meter;
 mod names;
@@ -55,8 +59,9 @@ pub use chance::{BadSwitch, Selection, When};
 pub use config::{Config, FileScale};
 pub use error::{Error, Result};
 pub use faults::{
-    ContentEncoding, Cut, CutStyle, DatasetShape, DetailShape, EtagKind, Faults, LastModifiedKind,
-    MissingAnswer, PlusSpelling, Ranges, Refusal, Stall, TotalBytes,
+    ContentEncoding, Cut, CutStyle, DatasetShape, DetailShape, DigestHeaders, EtagKind, Faults, HeadAnswer,
+    IndexSizes, IndexStyle, LastModifiedKind, MissingAnswer, PlusSpelling, Ranges, Refusal, Stall,
+    TotalBytes,
 };
 pub use log::RequestRecord;
 pub use server::{Replica, RunningReplica};

@@ -99,10 +99,10 @@ impl Journal {
             // One write a line, so that lines never mix; a full disk must not stop the server.
             let _ = file.write_all(&line);
         }
-        if self.records.len() >= self.records_max {
+        self.records.push_back(record);
+        if self.records.len() > self.records_max {
             self.records.pop_front();
         }
-        self.records.push_back(record);
         self.count.send_replace(self.records.len());
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use skyhaul_replica::{
-    Config, ContentEncoding, Cut, CutStyle, DatasetShape, DetailShape, EtagKind, Faults, FileScale,
-    LastModifiedKind, MissingAnswer, PlusSpelling, Ranges, Refusal, Selection, Stall, TotalBytes, When,
+    Config, ContentEncoding, Cut, CutStyle, DatasetShape, DetailShape, DigestHeaders, EtagKind, Faults,
+    FileScale, HeadAnswer, IndexSizes, IndexStyle, LastModifiedKind, MissingAnswer, PlusSpelling, Ranges,
+    Refusal, Selection, Stall, TotalBytes, When,
 };
 
 /// A local copy of the all-sky-imager archive's interface, with made-up files and faults on demand.
@@ -62,6 +63,9 @@ struct FaultOptions {
     /// How range requests are answered.
     #[arg(long, value_enum, default_value_t)]
     ranges: Ranges,
+    /// How HEAD is answered.
+    #[arg(long, value_enum, default_value_t)]
+    head: HeadAnswer,
     /// What kind of ETag files have.
     #[arg(long, value_enum, default_value_t)]
     etag: EtagKind,
@@ -107,12 +111,27 @@ struct FaultOptions {
     /// Files that are replaced at the source after their first GET.
     #[arg(long, value_name = "FILES")]
     replaced: Option<Selection>,
+    /// Files that are replaced between being listed and being fetched.
+    #[arg(long, value_name = "FILES")]
+    outdated: Option<Selection>,
     /// Files that are empty at the source.
     #[arg(long, value_name = "FILES")]
     empty: Option<Selection>,
     /// Files that are cut off at the source, at 60 percent of their length.
     #[arg(long, value_name = "FILES")]
     truncated: Option<Selection>,
+    /// Files that are damaged at the source: the same wrong byte each time, where the format's own check sees it.
+    #[arg(long, value_name = "FILES")]
+    damaged: Option<Selection>,
+    /// .pgm.gz files that lie there as .pgm too, and are listed twice.
+    #[arg(long, value_name = "FILES")]
+    twins: Option<Selection>,
+    /// Which digest headers files have.
+    #[arg(long, value_enum, default_value_t)]
+    digest: DigestHeaders,
+    /// Send the digest headers of something else.
+    #[arg(long, value_name = "WHEN")]
+    wrong_digest: Option<When>,
     /// The shape of the API's "detail" in errors.
     #[arg(long, value_enum, default_value_t)]
     detail: DetailShape,
@@ -128,6 +147,15 @@ struct FaultOptions {
     /// How a + in a listed name is written.
     #[arg(long, value_enum, default_value_t)]
     plus: PlusSpelling,
+    /// What folder pages look like.
+    #[arg(long, value_enum, default_value_t)]
+    index: IndexStyle,
+    /// How folder pages tell sizes.
+    #[arg(long, value_enum, default_value_t)]
+    index_sizes: IndexSizes,
+    /// Start bodies at so many bytes per second and make them twice as fast each second.
+    #[arg(long, value_name = "R", value_parser = rate)]
+    slow_start: Option<u64>,
     /// Milliseconds before the first byte of a file answer.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_files: u64,
@@ -157,6 +185,8 @@ impl Options {
             rate_bytes_per_s: self.rate,
             file_scale: if self.small_files { FileScale::Small } else { FileScale::Real },
             listing_size: self.listing_size,
+            // Nobody can ask a program for what it remembers.
+            log_entries_max: 0,
             faults: self.faults.into_faults(),
             ..Config::default()
         }
@@ -168,6 +198,7 @@ impl FaultOptions {
         Faults {
             seed: self.seed,
             ranges: self.ranges,
+            head: self.head,
             etag: self.etag,
             last_modified: self.last_modified,
             missing_answer: self.missing_answer,
@@ -183,13 +214,21 @@ impl FaultOptions {
             html_inside: self.html_inside,
             flip: self.flip,
             replaced: self.replaced,
+            outdated: self.outdated,
             empty: self.empty,
             truncated: self.truncated,
+            damaged: self.damaged,
+            twins: self.twins,
+            digest: self.digest,
+            wrong_digest: self.wrong_digest,
             detail: self.detail,
             dataset_shape: self.dataset_shape,
             total_bytes: self.total_bytes,
             content_encoding: self.content_encoding,
             plus: self.plus,
+            index: self.index,
+            index_sizes: self.index_sizes,
+            slow_start: self.slow_start,
             latency_files: Duration::from_millis(self.latency_files),
             latency_api: Duration::from_millis(self.latency_api),
             clock_skew_s: self.clock_skew,

@@ -139,8 +139,12 @@ impl RunningReplica {
 
     /// The bytes that the file of a URL or path has now, without faults; none if there is no such file.
     pub async fn content(&self, url_or_path: &str) -> Result<Option<Bytes>> {
-        let path = self.path(url_or_path);
-        match self.shared.store.item(&path, &Faults::default(), 0) {
+        self.content_after(url_or_path, 0).await
+    }
+
+    /// The bytes that the file of a URL or path would have after so many replacements, without other faults.
+    pub async fn content_after(&self, url_or_path: &str, replacements: u32) -> Result<Option<Bytes>> {
+        match self.shared.store.sound(&self.path(url_or_path), replacements) {
             Some(item) => self.shared.store.content(&item).await.map(Some).map_err(Error::Content),
             None => Ok(None),
         }

@@ -12,12 +12,13 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
-use crate::body::{Body, Reply, nothing, paced};
+use crate::body::{Body, Pace, Reply, nothing, paced};
 use crate::desk::Purpose;
+use crate::faults::HeadAnswer;
 use crate::log::RequestRecord;
 use crate::meter::Connection;
 use crate::server::Shared;
-use crate::{api, dates, files, pages};
+use crate::{api, dates, files, folders, index, pages};
 
 /// The largest request body that is read; the one endpoint that takes one needs a few hundred bytes.
 const REQUEST_BODY_MAX: usize = 1 << 20;
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
 async fn page_or_file(shared: &Shared, method: &Method, path: &str, headers: &HeaderMap) -> Reply {
     let purpose = match *method {
         Method::GET => Purpose::Take,
-        Method::HEAD => Purpose::Look,
+        Method::HEAD if shared.desk.faults().head != HeadAnswer::Refused => Purpose::Look,
         _ => {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             return Reply::html(status, pages::error(status, "Only GET and HEAD are allowed."))
@@ -59,15 +60,26 @@ async fn page_or_file(shared: &Shared, method: &Method, path: &str, headers: &He
         return reply;
     }
     if path.ends_with('/') {
-        if let Some(page) = pages::folder(shared, path) {
-            return Reply::html(StatusCode::OK, page);
+        if let Some(entries) = folders::entries(shared, path) {
+            return folder_page(shared, path, &entries);
         }
-    } else if !last_part(path).contains('.') && pages::folder(shared, &format!("{path}/")).is_some() {
+    } else if !last_part(path).contains('.') && folders::entries(shared, &format!("{path}/")).is_some() {
         let status = StatusCode::MOVED_PERMANENTLY;
         let page = pages::error(status, "The document has moved.");
         return Reply::html(status, page).with(LOCATION, &format!("{}{path}/", shared.base_url));
     }
     files::missing(&shared.desk.faults(), &shared.base_url)
+}
+
+fn folder_page(shared: &Shared, path: &str, entries: &folders::Entries) -> Reply {
+    let faults = shared.desk.faults();
+    match index::page(path, entries, faults.index, faults.index_sizes) {
+        Some(page) => Reply::html(StatusCode::OK, page),
+        None => {
+            let status = StatusCode::FORBIDDEN;
+            Reply::html(status, pages::error(status, "You don't have permission to access this resource."))
+        }
+    }
 }
 
 /// The part after the last slash; folders have no dot in it.
@@ -79,19 +91,22 @@ fn respond(shared: &Shared, connection: Arc<Connection>, reply: Reply, method: &
     let len = reply.content.len();
     let mut headers = reply.headers;
     headers.insert(SERVER, HeaderValue::from_static("skyhaul-replica"));
-    let now = dates::now().as_second() + shared.desk.faults().clock_skew_s;
+    let faults = shared.desk.faults();
+    let now = dates::now().as_second() + faults.clock_skew_s;
     if let Ok(date) = HeaderValue::from_str(&dates::http(now)) {
         headers.insert(DATE, date);
     }
     let is_bodiless = method == Method::HEAD || reply.status == StatusCode::NOT_MODIFIED;
-    if reply.status != StatusCode::NOT_MODIFIED {
+    let hides_length = method == Method::HEAD && faults.head == HeadAnswer::NoLength;
+    if reply.status != StatusCode::NOT_MODIFIED && !hides_length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
     }
     connection.answer(reply.status.as_u16(), if is_bodiless { 0 } else { len });
     let body = if is_bodiless {
         nothing()
     } else {
-        paced(reply.content, reply.ending, Arc::clone(&shared.throttle), connection)
+        let pace = Pace { throttle: Arc::clone(&shared.throttle), slow_start: faults.slow_start };
+        paced(reply.content, reply.ending, pace, connection)
     };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;

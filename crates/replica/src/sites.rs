@@ -55,7 +55,7 @@ pub(crate) const ARRAYS: [&str; 9] = [
 ];
 
 /// The arrays behind the replica's own bulk datasets; no observatory query names them.
-const BULK_ARRAYS: [(&str, u8); 2] = [("bulk_one", 1), ("bulk_many", 100)];
+const BULK_ARRAYS: [(&str, u8); 3] = [("bulk_one", 1), ("bulk_many", 100), ("formats", 10)];
 
 impl Sites {
     /// Reads the built-in table and adds the bulk stations to it.

@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::archive::{Archive, Found};
+use crate::archive::{Archive, Found, Query, packed_twin};
 use crate::cache::ContentCache;
 use crate::catalogue::Dataset;
+use crate::chance::Selection;
 use crate::config::FileScale;
 use crate::desk::FaultDesk;
 use crate::faults::Faults;
 use crate::names::Label;
 use crate::seed::{Dice, seed};
-use crate::synth::Recipe;
+use crate::synth::{Recipe, weak_spot};
 
 /// Gives out files.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub(crate) struct Store {
     versions: Mutex<HashMap<String, u32>>,
 }
 
+/// The length up to which a file is made anew for each request.
+const MADE_AT_ONCE_MAX: u64 = 64 << 10;
+
 /// A file as it stands at the source right now.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
@@ -37,7 +41,23 @@ pub(crate) struct Item {
     pub(crate) modified: i64,
     /// Another number for each state of the file, whatever its length and time.
     pub(crate) state: u64,
+    condition: Condition,
     origin: Origin,
+}
+
+/// Where a file's length, time and bytes are told, and how many GETs of it there were before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sight {
+    /// In a listing or a folder page.
+    Told(u32),
+    /// In an answer of its own.
+    Served(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Sound,
+    Damaged,
 }
 
 #[derive(Debug, Clone)]
@@ -58,32 +78,62 @@ impl Store {
         *versions.entry(path.to_owned()).or_default() += 1;
     }
 
-    /// The version of the file at a path, given how many GETs of it there were before.
-    pub(crate) fn version(&self, path: &str, faults: &Faults, earlier_attempts: u32) -> u32 {
-        let by_hand =
-            self.versions.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or(0);
-        let by_fault = earlier_attempts > 0
-            && faults.replaced.as_ref().is_some_and(|chosen| chosen.contains(path, faults.seed, "replaced"));
-        by_hand + u32::from(by_fault)
+    /// The paths of one page of a listing, with the twins that a fault puts beside them.
+    pub(crate) fn page(&self, query: &Query, number: u32, faults: &Faults) -> Vec<String> {
+        let paths = self.archive.page(query, number);
+        let Some(twins) = &faults.twins else { return paths };
+        let with_twin = |path: String| {
+            let twin = path.strip_suffix(".gz").filter(|twin| twin.ends_with(".pgm"));
+            let twin = twin.filter(|_| twins.contains(&path, faults.seed, "twins")).map(str::to_owned);
+            twin.into_iter().chain([path])
+        };
+        paths.into_iter().flat_map(with_twin).collect()
     }
 
     /// The file at a path (unescaped), if there is one.
-    pub(crate) fn item(&self, path: &str, faults: &Faults, earlier_attempts: u32) -> Option<Item> {
-        let found = self.archive.find(path)?;
-        let chosen = |fault: &Option<crate::chance::Selection>, name| {
-            fault.as_ref().is_some_and(|chosen| chosen.contains(path, faults.seed, name))
+    pub(crate) fn item(&self, path: &str, faults: &Faults, sight: Sight) -> Option<Item> {
+        self.found_item(path, self.archive.find(path)?, faults, sight)
+    }
+
+    /// The file that was found at a path, if the faults leave it there.
+    pub(crate) fn found_item(
+        &self,
+        path: &str,
+        found: Found<'_>,
+        faults: &Faults,
+        sight: Sight,
+    ) -> Option<Item> {
+        let struck = |fault: &Option<Selection>, name| strikes(fault, path, faults.seed, name);
+        let is_there = match found {
+            Found::Twin(..) => strikes(&faults.twins, &packed_twin(path), faults.seed, "twins"),
+            Found::Real(_) | Found::Synthetic(..) => true,
         };
-        if chosen(&faults.missing, "missing") {
+        if !is_there || struck(&faults.missing, "missing") {
             return None;
         }
-        let version = self.version(path, faults, earlier_attempts);
+        let (Sight::Told(earlier) | Sight::Served(earlier)) = sight;
+        let replaced = earlier > 0 && struck(&faults.replaced, "replaced");
+        let outdated = matches!(sight, Sight::Served(_)) && struck(&faults.outdated, "outdated");
+        let version = self.version(path) + u32::from(replaced) + u32::from(outdated);
         let mut item = self.untouched(path, found, version)?;
-        if chosen(&faults.empty, "empty") {
+        if struck(&faults.empty, "empty") {
             item.len = 0;
-        } else if chosen(&faults.truncated, "truncated") {
+        } else if struck(&faults.truncated, "truncated") {
             item.len = item.len * 6 / 10;
+        } else if struck(&faults.damaged, "damaged") {
+            item.condition = Condition::Damaged;
         }
         Some(item)
+    }
+
+    /// The file at a path as it is without faults, but after so many replacements.
+    pub(crate) fn sound(&self, path: &str, replacements: u32) -> Option<Item> {
+        self.untouched(path, self.archive.find(path)?, self.version(path) + replacements)
+    }
+
+    /// How often the file at a path was replaced by hand.
+    fn version(&self, path: &str) -> u32 {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or(0)
     }
 
     /// The bytes of a file.
@@ -92,20 +142,23 @@ impl Store {
             return Ok(Bytes::new());
         }
         let key = (item.path.clone(), item.state);
-        let origin = item.origin.clone();
-        let make = move || match origin {
-            Origin::Disk(path) => std::fs::read(path).map(Bytes::from),
-            Origin::Made(recipe) => Ok(recipe.make()),
+        let mut content = match item.origin.clone() {
+            // Asking another thread for so little would cost more than making it.
+            Origin::Made(recipe) if recipe.len() <= MADE_AT_ONCE_MAX => recipe.make(),
+            Origin::Made(recipe) => self.cache.get(key, item.len, move || Ok(recipe.make())).await?,
+            Origin::Disk(path) => {
+                self.cache.get(key, item.len, || std::fs::read(path).map(Bytes::from)).await?
+            }
         };
-        let mut content = self.cache.get(key, item.len, make).await?;
         content.truncate(usize::try_from(item.len).unwrap_or(usize::MAX));
-        Ok(content)
+        Ok(if item.condition == Condition::Damaged { damaged(&item.path, &content) } else { content })
     }
 
     /// The sum of the sizes of files, as far as they exist.
     pub(crate) fn total_bytes<'a>(&self, paths: impl Iterator<Item = &'a str>, desk: &FaultDesk) -> u64 {
         let faults = desk.faults();
-        paths.filter_map(|path| self.item(path, &faults, desk.attempts(path))).map(|item| item.len).sum()
+        let item = |path| self.item(path, &faults, Sight::Told(desk.attempts(path)));
+        paths.filter_map(item).map(|item| item.len).sum()
     }
 
     /// The file as it would be without the faults that shorten it.
@@ -121,7 +174,9 @@ impl Store {
                     None => on_disk(path, disk_path),
                 }
             }
-            Found::Synthetic(dataset, label) => Some(self.made_up(path, dataset, label, version)),
+            Found::Synthetic(dataset, label) | Found::Twin(dataset, label) => {
+                Some(self.made_up(path, dataset, label, version))
+            }
         }
     }
 
@@ -131,8 +186,29 @@ impl Store {
         let modified = label.start() + 7200 + i64::try_from(delay).unwrap_or(0) + i64::from(version) * 3600;
         let recipe = Recipe::new(path, dataset, label, version, self.scale);
         let state = recipe.state();
-        Item { path: path.to_owned(), len: recipe.len(), modified, state, origin: Origin::Made(recipe) }
+        Item {
+            path: path.to_owned(),
+            len: recipe.len(),
+            modified,
+            state,
+            condition: Condition::Sound,
+            origin: Origin::Made(recipe),
+        }
     }
+}
+
+fn strikes(fault: &Option<Selection>, path: &str, fault_seed: u64, name: &str) -> bool {
+    fault.as_ref().is_some_and(|chosen| chosen.contains(path, fault_seed, name))
+}
+
+/// The same wrong byte each time.
+fn damaged(path: &str, content: &Bytes) -> Bytes {
+    let mut changed = content.to_vec();
+    let spot = weak_spot(path, content.len() as u64);
+    if let Some(byte) = usize::try_from(spot).ok().and_then(|spot| changed.get_mut(spot)) {
+        *byte ^= 0x10;
+    }
+    Bytes::from(changed)
 }
 
 /// A file of this machine as it is now; none if it is gone.
@@ -143,5 +219,6 @@ fn on_disk(path: &str, disk_path: &Path) -> Option<Item> {
     let (len, moment) = (metadata.len(), modified.as_nanosecond());
     let state = seed(&[&len.to_le_bytes(), &moment.to_le_bytes()]);
     let origin = Origin::Disk(disk_path.to_owned());
-    Some(Item { path: path.to_owned(), len, modified: modified.as_second(), state, origin })
+    let (path, modified) = (path.to_owned(), modified.as_second());
+    Some(Item { path, len, modified, state, condition: Condition::Sound, origin })
 }

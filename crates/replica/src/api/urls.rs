@@ -101,7 +101,7 @@ impl Listing {
 
     /// The paths of a page, without those that a fault keeps out of it.
     fn page(&self, page: u32) -> Vec<String> {
-        let mut paths = self.shared.store.archive.page(&self.query, page);
+        let mut paths = self.shared.store.page(&self.query, page, &self.faults);
         let seed = self.faults.seed;
         if let Some(unlisted) = &self.faults.unlisted {
             paths.retain(|path| !unlisted.contains(path, seed, "unlisted"));

@@ -1,6 +1,6 @@
 //! The frame around a deflate stream: a gzip header with name and time, and the trailer that proves the contents.
 
-/// The header of a gzip file, with FNAME (the name without `.gz`) and MTIME.
+/// The header of a gzip file, with FNAME and MTIME.
 pub(crate) fn header(name: &str, modified: i64) -> Vec<u8> {
     const MAGIC_AND_METHOD: [u8; 3] = [0x1f, 0x8b, 8];
     const HAS_NAME: u8 = 8;
@@ -10,14 +10,14 @@ pub(crate) fn header(name: &str, modified: i64) -> Vec<u8> {
     bytes.push(HAS_NAME);
     bytes.extend(seconds);
     bytes.extend([0, UNIX]);
-    bytes.extend(name.strip_suffix(".gz").unwrap_or(name).as_bytes());
+    bytes.extend(name.as_bytes());
     bytes.push(0);
     bytes
 }
 
 /// How long [`header`] is.
 pub(crate) fn header_len(name: &str) -> usize {
-    11 + name.strip_suffix(".gz").unwrap_or(name).len()
+    11 + name.len()
 }
 
 /// The length of [`trailer`].

@@ -2,35 +2,6 @@
 
 use crate::seed::Dice;
 
-const HDF5_HEAD: usize = 96;
-
-/// The length of [`hdf5`].
-pub(crate) fn hdf5_len(about: u64) -> u64 {
-    about.max(HDF5_HEAD as u64)
-}
-
-/// HDF5: a version 0 superblock whose end-of-file address is right, then noise.
-pub(crate) fn hdf5(about: u64, dice: &mut Dice) -> Vec<u8> {
-    const SIGNATURE: [u8; 8] = [0x89, b'H', b'D', b'F', 0x0d, 0x0a, 0x1a, 0x0a];
-    const UNDEFINED: [u8; 8] = [0xff; 8];
-    let len = hdf5_len(about);
-    let mut bytes = SIGNATURE.to_vec();
-    // Five version and reserved bytes, 8-byte offsets and lengths, one reserved byte.
-    bytes.extend([0, 0, 0, 0, 0, 8, 8, 0]);
-    // Group leaf and internal node sizes, then the consistency flags.
-    bytes.extend([4, 0, 16, 0, 0, 0, 0, 0]);
-    bytes.extend(0_u64.to_le_bytes());
-    bytes.extend(UNDEFINED);
-    bytes.extend(len.to_le_bytes());
-    bytes.extend(UNDEFINED);
-    // The root group's entry: its object header follows the superblock.
-    bytes.extend(0_u64.to_le_bytes());
-    bytes.extend((HDF5_HEAD as u64).to_le_bytes());
-    append_noise(&mut bytes, len, dice);
-    bytes[72..HDF5_HEAD].fill(0);
-    bytes
-}
-
 const JPEG_HEAD: [u8; 30] = [
     0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, // start, APP0
     0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, // start of scan
@@ -121,7 +92,6 @@ mod tests {
     fn lengths_are_as_told() {
         for about in [0, 100, 5000, 70_001] {
             let dice = &mut Dice::new(1);
-            assert_eq!(hdf5(about, dice).len() as u64, hdf5_len(about));
             assert_eq!(jpeg(about, dice).len() as u64, jpeg_len(about));
             assert_eq!(idl_save(about, dice).len() as u64, idl_save_len(about));
             assert_eq!(text(about, dice).len() as u64, text_len(about));
@@ -131,8 +101,6 @@ mod tests {
     #[test]
     fn structures_hold() {
         let dice = &mut Dice::new(2);
-        let file = hdf5(5000, dice);
-        assert_eq!(u64::from_le_bytes(file[40..48].try_into().unwrap()), 5000);
         let file = jpeg(5000, dice);
         assert!(file.starts_with(&[0xff, 0xd8]) && file.ends_with(&[0xff, 0xd9]));
         let file = idl_save(5000, dice);

@@ -1,18 +1,20 @@
-//! Gzipped image stacks: PGM frames one after the other, each with the comment header the archive's cameras write.
+//! Image stacks: PGM frames one after the other, each with the comment header the archive's cameras write, plain
+//! or packed with gzip or bzip2.
 //!
 //! Most pixels come from a small stock of frames that is encoded once per shape; what makes a file its own are its
 //! headers, the first pixels of each frame, and which frames of the stock follow in which order. That keeps
-//! making a file about as fast as copying it, even in an unoptimised build.
+//! making a file about as fast as copying it, even in an unoptimised build. The packings of one name hold the same
+//! images.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use crc32fast::Hasher;
 
 use super::coding::{Coding, END_OF_BLOCK, HEADER_LEN, Pixel};
-use super::gzip;
+use super::{bzip2, gzip};
 use crate::names::Label;
 use crate::seed::{Dice, seed};
 
@@ -32,10 +34,20 @@ pub(crate) struct Shape {
     pub(crate) bits: u32,
 }
 
+/// How a stack is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Bzip2,
+}
+
 /// One file.
 #[derive(Debug)]
 pub(crate) struct Images<'a> {
     pub(crate) shape: Shape,
+    pub(crate) packing: Packing,
+    /// The name without the packing's ending.
     pub(crate) name: &'a str,
     pub(crate) label: &'a Label,
     pub(crate) seed: u64,
@@ -52,41 +64,85 @@ impl Shape {
 }
 
 impl Images<'_> {
-    /// The length of the compressed file.
+    /// The length of the file.
     pub(crate) fn len(&self) -> u64 {
-        // All frames but the first have headers of one length: their numbers have fixed widths.
-        let first = self.comment(0).len();
-        let other = if self.shape.frames > 1 { self.comment(1).len() } else { 0 };
-        let frames = self.shape.frames as usize;
-        let text = first + other * frames.saturating_sub(1);
-        let pixels = self.shape.pixels() * frames / 8 * self.shape.bits as usize;
-        let frame = gzip::header_len(self.name) + HEADER_LEN + 1 + gzip::TRAILER_LEN;
-        (frame + text + pixels) as u64
+        let len = match self.packing {
+            Packing::Plain => self.text_len() + self.pixels() * 2,
+            Packing::Gzip => self.gzip_len(),
+            // How small the file's own part becomes shows only when it is packed; the rest is packed once for all.
+            Packing::Bzip2 => self.bzip2().len(),
+        };
+        len as u64
     }
 
-    /// The compressed file.
+    /// The file.
     pub(crate) fn make(&self) -> Bytes {
+        Bytes::from(match self.packing {
+            Packing::Plain => self.plain(),
+            Packing::Gzip => self.gzip(),
+            Packing::Bzip2 => self.bzip2(),
+        })
+    }
+
+    fn plain(&self) -> Vec<u8> {
         let stock = stock(self.shape);
-        let coding = &stock.coding;
-        let mut dice = Dice::new(self.seed);
+        let pieces = self.frames(&stock).flat_map(|(own, rest)| [own.raw, rest.raw.clone()]);
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    fn gzip(&self) -> Vec<u8> {
+        let stock = stock(self.shape);
         let mut out = gzip::header(self.name, self.label.start() + 62);
-        out.reserve(usize::try_from(self.len()).unwrap_or(0));
-        out.extend(coding.header());
+        out.reserve(self.gzip_len());
+        out.extend(stock.coding.header());
         let mut crc = Hasher::new();
         let mut raw_len = 0;
-        for frame in 0..self.shape.frames {
-            let mut raw = self.comment(frame).into_bytes();
-            coding.push_text(&raw, &mut out);
-            coding.push_pixels(own_pixels(self.shape, coding, &mut dice), &mut raw, &mut out);
-            crc.update(&raw);
-            let rest = stock.pick(&mut dice);
+        for (own, rest) in self.frames(&stock) {
+            out.extend_from_slice(&own.encoded);
             out.extend_from_slice(&rest.encoded);
-            crc.combine(&Hasher::new_with_initial_len(rest.crc, rest.raw_len));
-            raw_len += raw.len() as u64 + rest.raw_len;
+            crc.update(&own.raw);
+            crc.combine(&Hasher::new_with_initial_len(rest.crc, rest.raw.len() as u64));
+            raw_len += (own.raw.len() + rest.raw.len()) as u64;
         }
         out.push(END_OF_BLOCK);
         out.extend(gzip::trailer(crc.finalize(), raw_len));
-        Bytes::from(out)
+        out
+    }
+
+    /// A stream for each frame's own part, and one for what comes from the stock.
+    fn bzip2(&self) -> Vec<u8> {
+        let stock = stock(self.shape);
+        let pieces =
+            self.frames(&stock).flat_map(|(own, rest)| [bzip2::pack(&own.raw), rest.bzip2().to_vec()]);
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    /// What each frame is made of, in order.
+    fn frames<'a>(&'a self, stock: &'a Stock) -> impl Iterator<Item = (Own, &'a StockFrame)> {
+        let mut dice = Dice::new(self.seed);
+        (0..self.shape.frames).map(move |frame| {
+            let mut own = Own { raw: self.comment(frame).into_bytes(), encoded: Vec::new() };
+            stock.coding.push_text(&own.raw, &mut own.encoded);
+            let pixels = own_pixels(self.shape, &stock.coding, &mut dice);
+            stock.coding.push_pixels(pixels, &mut own.raw, &mut own.encoded);
+            (own, stock.pick(&mut dice))
+        })
+    }
+
+    fn gzip_len(&self) -> usize {
+        let pixels = self.pixels() / 8 * self.shape.bits as usize;
+        gzip::header_len(self.name) + HEADER_LEN + self.text_len() + pixels + 1 + gzip::TRAILER_LEN
+    }
+
+    /// The pixels of all frames.
+    fn pixels(&self) -> usize {
+        self.shape.pixels() * self.shape.frames as usize
+    }
+
+    /// The heads of all frames. All but the first are of one length: their numbers have fixed widths.
+    fn text_len(&self) -> usize {
+        let other = if self.shape.frames > 1 { self.comment(1).len() } else { 0 };
+        self.comment(0).len() + other * (self.shape.frames as usize).saturating_sub(1)
     }
 
     /// Lengths differ from name to name, but not from version to version: a file that is replaced by one of the
@@ -135,11 +191,25 @@ struct Stock {
     frames: Vec<StockFrame>,
 }
 
+/// The head and the first pixels of a frame, raw and encoded.
+struct Own {
+    raw: Vec<u8>,
+    encoded: Vec<u8>,
+}
+
 /// The pixels of a frame after the file's own.
 struct StockFrame {
+    raw: Vec<u8>,
     encoded: Vec<u8>,
     crc: u32,
-    raw_len: u64,
+    /// Made at the first call: it takes a while, and few files want it.
+    bzip2: OnceLock<Vec<u8>>,
+}
+
+impl StockFrame {
+    fn bzip2(&self) -> &[u8] {
+        self.bzip2.get_or_init(|| bzip2::pack(&self.raw))
+    }
 }
 
 impl Stock {
@@ -175,7 +245,7 @@ fn make_stock(shape: Shape) -> Stock {
         let pixels =
             (shape.own_pixels()..shape.pixels()).map(|place| sky_pixel(shape, &coding, place, &mut dice));
         coding.push_pixels(pixels, &mut raw, &mut encoded);
-        StockFrame { encoded, crc: crc32fast::hash(&raw), raw_len: raw.len() as u64 }
+        StockFrame { crc: crc32fast::hash(&raw), raw, encoded, bzip2: OnceLock::new() }
     };
     Stock { frames: (0..STOCK_FRAMES).map(frame).collect(), coding }
 }
@@ -205,6 +275,12 @@ mod tests {
         raw
     }
 
+    fn unpack_bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut raw = Vec::new();
+        ::bzip2::read::MultiBzDecoder::new(bytes).read_to_end(&mut raw).unwrap();
+        raw
+    }
+
     fn label() -> Label {
         Label {
             date: jiff::civil::Date::constant(2022, 1, 1),
@@ -217,8 +293,8 @@ mod tests {
     #[test]
     fn a_themis_minute_is_what_the_archive_has() {
         let shape = Shape { frames: 20, width: 256, height: 256, bits: 13 };
-        let name = "20220101_0600_gill_themis19_full.pgm.gz";
-        let images = Images { shape, name, label: &label(), seed: 5 };
+        let name = "20220101_0600_gill_themis19_full.pgm";
+        let images = Images { shape, packing: Packing::Gzip, name, label: &label(), seed: 5 };
         let file = images.make();
         assert_eq!(file.len() as u64, images.len());
         assert!((1_830_000..2_170_000).contains(&file.len()), "{}", file.len());
@@ -228,15 +304,22 @@ mod tests {
         assert!((1.2..1.26).contains(&ratio), "{ratio}");
         let decoder = flate2::read::GzDecoder::new(file.as_ref());
         let header = decoder.header().unwrap();
-        assert_eq!(header.filename(), Some(name.strip_suffix(".gz").unwrap().as_bytes()));
+        assert_eq!(header.filename(), Some(name.as_bytes()));
         assert_eq!(i64::from(header.mtime()), label().start() + 62);
     }
 
     #[test]
     fn frames_follow_one_another_to_the_end() {
         let shape = Shape { frames: 4, width: 24, height: 24, bits: 9 };
-        let images = Images { shape, name: "x.pgm.gz", label: &label(), seed: 6 };
-        let raw = inflate(&images.make());
+        let pack = |packing| {
+            let images = Images { shape, packing, name: "x.pgm", label: &label(), seed: 6 };
+            let file = images.make();
+            assert_eq!(file.len() as u64, images.len());
+            file
+        };
+        let raw = inflate(&pack(Packing::Gzip));
+        assert_eq!(pack(Packing::Plain), raw);
+        assert_eq!(unpack_bzip2(&pack(Packing::Bzip2)), raw);
         let mut rest = raw.as_slice();
         for frame in 0..4 {
             let marker = b"24 24\n65535\n";
@@ -250,7 +333,8 @@ mod tests {
     #[test]
     fn another_seed_makes_another_file_of_the_same_length() {
         let shape = Shape { frames: 2, width: 24, height: 24, bits: 13 };
-        let make = |seed| Images { shape, name: "x.pgm.gz", label: &label(), seed }.make();
+        let make =
+            |seed| Images { shape, packing: Packing::Gzip, name: "x.pgm", label: &label(), seed }.make();
         assert_eq!(make(1), make(1));
         assert_ne!(make(1), make(2));
         assert_eq!(make(1).len(), make(2).len());

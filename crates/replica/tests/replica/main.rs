@@ -8,3 +8,4 @@ mod files;
 mod listing;
 mod program;
 mod real_data;
+mod sources;
