@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends")]
 
+pub mod night;
+pub mod usage;
+
 use std::fmt::Write as _;
 
 use jiff::Timestamp;

@@ -62,6 +62,20 @@ pub enum Proof {
     Adopted,
 }
 
+/// Why the bytes that are held of a file cannot be gone on from: the next attempt fetches all of it.
+///
+/// The order is part of the stored format: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoResume {
+    /// The server gives no parts of files.
+    NoRanges,
+    /// The server tells nothing that the version held could be known by.
+    NoValidator,
+    /// The server has another version by now.
+    Changed,
+}
+
 /// What is known of a file whose bytes are whole, checked and synced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
@@ -113,6 +127,10 @@ pub struct FileRecord {
     pub sealed: Option<Sealed>,
     /// Body bytes received so far, in bytes.
     pub received: u64,
+    /// Why the next attempt begins anew, as far as the last one found out; none where it goes on, or where
+    /// there is nothing to go on from.
+    #[serde(default)]
+    pub no_resume: Option<NoResume>,
 }
 
 /// What may happen to a file.
@@ -133,6 +151,8 @@ pub enum FileEvent {
     Requeue,
     /// A later check found the published bytes missing, damaged or superseded.
     Invalidate,
+    /// The server is to be asked whether it still has the published bytes.
+    Recheck,
 }
 
 /// A transition that must not be.
@@ -160,7 +180,7 @@ impl FileState {
             (Self::Active | Self::Pending, E::Complete) => Ok(Self::Done),
             (Self::Active | Self::Pending, E::Fail) => Ok(Self::Failed),
             (Self::Failed, E::Requeue) => Ok(Self::Pending),
-            (Self::Done, E::Invalidate) => Ok(Self::Pending),
+            (Self::Done, E::Invalidate | E::Recheck) => Ok(Self::Pending),
             (from, event) => Err(Illegal { from, event }),
         }
     }
@@ -190,13 +210,25 @@ impl Verified {
     }
 }
 
+impl NoResume {
+    /// The name that `files --json` prints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRanges => "no_ranges",
+            Self::NoValidator => "no_validator",
+            Self::Changed => "changed",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const STATES: [FileState; 4] =
         [FileState::Pending, FileState::Active, FileState::Done, FileState::Failed];
-    const EVENTS: [FileEvent; 7] = [
+    const EVENTS: [FileEvent; 8] = [
         FileEvent::Claim,
         FileEvent::Release,
         FileEvent::Retry,
@@ -204,13 +236,15 @@ mod tests {
         FileEvent::Complete,
         FileEvent::Requeue,
         FileEvent::Invalidate,
+        FileEvent::Recheck,
     ];
 
     #[test]
-    fn done_is_left_only_when_the_bytes_are_found_bad() {
+    fn done_is_left_only_when_the_bytes_are_doubted() {
         for event in EVENTS {
             let next = FileState::Done.after(event);
-            assert_eq!(next.is_ok(), event == FileEvent::Invalidate, "{event:?}");
+            let doubts = matches!(event, FileEvent::Invalidate | FileEvent::Recheck);
+            assert_eq!(next.is_ok(), doubts, "{event:?}");
         }
     }
 

@@ -3,7 +3,9 @@
 //! Pure: no I/O, no async, no clock. Time and randomness are arguments, so that every decision here
 //! can be replayed by recovery and by the tests' models (invariant I6, one transition function).
 
+mod advice;
 mod file;
+mod follow;
 mod ids;
 mod job;
 mod kind;
@@ -13,9 +15,13 @@ mod policy;
 mod query;
 mod retry;
 mod time;
+mod trouble;
 mod window;
 
-pub use file::{FileError, FileEvent, FileRecord, FileSpec, FileState, Illegal, Proof, Sealed, Verified};
+pub use file::{
+    FileError, FileEvent, FileRecord, FileSpec, FileState, Illegal, NoResume, Proof, Sealed, Verified,
+};
+pub use follow::Follow;
 pub use ids::{FileSeq, JobId, WindowId};
 pub use job::{ByteCounts, FileCounts, Intent, JobRecord, JobState, Plan, WindowCounts};
 pub use kind::{ErrorKind, Scope};
@@ -25,4 +31,5 @@ pub use policy::{JobPolicy, OnExisting, VerifyLevel};
 pub use query::{Interval, JobKey, Query, Source};
 pub use retry::{Backoff, Decision, RetryPolicy};
 pub use time::{TimeError, parse_end, parse_start};
-pub use window::{NewWindow, WindowRecord, WindowState, WindowTarget};
+pub use trouble::{Trouble, TroubleExample, Troubles, host_of};
+pub use window::{NewWindow, Recheck, Span, WindowRecord, WindowState, WindowTarget};

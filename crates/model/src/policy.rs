@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Follow;
+
 /// What to do with a file that already lies at a final path and that the queue does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +55,16 @@ pub struct JobPolicy {
     /// A shell command that is run once the job is completed or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_complete: Option<String>,
+    /// A URL that is told once the job is completed or failed. Often as good as a password: it appears in no log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_complete_url: Option<String>,
+    /// A standing job: when all is here, it is listed again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow: Option<Follow>,
+    /// SHA-256, in hex, of the list of checksums that the files must match. The list itself lies beside the job;
+    /// until it is there the job waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<String>,
     /// Submitted to be worked on in the background: a process that lets go of the queue sees to it that an engine
     /// goes on with it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -72,6 +84,9 @@ impl Default for JobPolicy {
             connections: None,
             limit_rate: None,
             on_complete: None,
+            on_complete_url: None,
+            follow: None,
+            checksums: None,
             background: false,
         }
     }

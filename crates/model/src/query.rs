@@ -17,6 +17,18 @@ pub struct Interval {
     pub site: Option<String>,
 }
 
+impl Interval {
+    /// Stands for an end that is not known yet: what is asked for goes on with time. A moment that no archive of
+    /// today has to care about, so that it may be asked about like any other.
+    pub const OPEN_END: Timestamp = Timestamp::constant(4_102_444_799, 0);
+
+    /// Whether its end moves with time.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.end == Self::OPEN_END
+    }
+}
+
 /// Where the list of files comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -83,6 +95,15 @@ impl fmt::Display for JobKey {
 }
 
 impl Source {
+    /// The URL at which the list of files is asked for; none where it is the job's own.
+    #[must_use]
+    pub fn listing_url(&self) -> Option<&str> {
+        match self {
+            Self::Archive { api, .. } => Some(api),
+            Self::Urls { .. } | Self::Manifest { .. } => None,
+        }
+    }
+
     /// An archive source in canonical form: names folded, sets sorted, intervals merged.
     #[must_use]
     pub fn archive(
@@ -190,6 +211,12 @@ mod tests {
         ]);
         assert_eq!(merged.len(), 2);
         assert_eq!(merged[1], interval("2022-01-01T06:00", "2022-01-01T06:30", Some("gill")));
+    }
+
+    #[test]
+    fn an_open_end_is_the_last_second_of_2099() {
+        assert!(interval("2022", "2099", None).is_open());
+        assert!(!interval("2022", "2098", None).is_open());
     }
 
     #[test]

@@ -24,6 +24,13 @@ impl BootId {
         Self(if name.is_empty() { UNKNOWN } else { name }.to_owned())
     }
 
+    /// This boot as if it were another, for whoever tries out what a reboot does. Never a boot that was not called
+    /// so: what is pretended can take trust away, but give none.
+    #[must_use]
+    pub fn pretending(&self, name: &str) -> Self {
+        if self.0 == UNKNOWN { self.clone() } else { Self(format!("{}+{name}", self.0)) }
+    }
+
     /// Whether what was in memory and not yet on disk in the `earlier` boot is still there.
     pub(crate) fn is_same_boot(&self, earlier: &str) -> bool {
         self.0 == earlier && self.0 != UNKNOWN
@@ -45,5 +52,13 @@ mod tests {
         assert!(BootId::named("a").is_same_boot("a"));
         assert!(!BootId::named("a").is_same_boot("b"));
         assert!(!BootId::named("").is_same_boot(UNKNOWN));
+    }
+
+    #[test]
+    fn a_pretended_boot_is_like_itself_alone() {
+        let (real, pretended) = (BootId::named("a"), BootId::named("a").pretending("b"));
+        assert!(!pretended.is_same_boot("a") && !real.is_same_boot(&pretended.0));
+        assert!(pretended.is_same_boot(&real.pretending("b").0));
+        assert!(!BootId::named("").pretending("b").is_same_boot("unknown+b"));
     }
 }

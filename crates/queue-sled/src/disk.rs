@@ -14,21 +14,24 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
     move |source| QueueError::Io { action, path: path.to_owned(), source }
 }
 
-/// Creates a folder and those above it; what is there already stays as it is.
+/// Creates a folder and those above it, durably; what is there already stays as it is.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = path.parent()
-        && !parent.as_os_str().is_empty()
-    {
-        create_dir(parent)?;
-    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or(Ok(()), create_dir)?;
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(io_error("cannot create", path)(error))
         }
         _ => make_private(path, 0o700),
+    }?;
+    // All that is kept in the folder hangs on its own name.
+    match sync_dir(parent.unwrap_or(Path::new("."))) {
+        // Folders may be made in one that may not be read, and so not be synced either.
+        Err(QueueError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }
 
@@ -97,6 +100,15 @@ pub(crate) fn remove_all(path: &Path) -> Result<()> {
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("cannot read", path)(error)),
+    }
+}
+
+/// A file's length in bytes; none if it is not there.
+pub(crate) fn length(path: &Path) -> Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.len())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error("cannot read", path)(error)),
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use skyhaul_model::{FileSeq, FileSpec, WindowId};
 use skyhaul_queue::LeaseOwner;
 
+use crate::known::KnownFiles;
 use crate::ledger::ChunkRef;
 
 /// A claim's holder and end.
@@ -37,6 +38,8 @@ pub(crate) struct WindowClaim {
     pub(crate) chunks: Vec<ChunkRef>,
     /// Files that do not fill a chunk yet.
     pub(crate) rest: Vec<FileSpec>,
+    /// The files that the window has brought before; none until the first file is staged.
+    pub(crate) known: Option<KnownFiles>,
 }
 
 /// Numbers that wait for a time.

@@ -14,12 +14,15 @@ mod dispatch;
 mod index;
 mod job;
 mod keeper;
+mod known;
 mod ledger;
 mod owner;
 mod pack;
 mod queue;
 mod recover;
+mod rewrite;
 mod state_dir;
+mod watch;
 
 pub use boot::BootId;
 pub use queue::{Opened, SledQueue};

@@ -6,21 +6,29 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use skyhaul_queue::{QueueError, Result, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::boot::BootId;
+use crate::index::{IndexState, write_state};
 use crate::keeper::Keeper;
 use crate::recover;
+use crate::state_dir::index_state;
+use crate::watch::{Watch, Watchdog};
 
 /// Commands that may wait; who comes later waits for a place.
 const INBOX: usize = 256;
 
 /// Commands that are made durable together, at most.
 const GROUP: usize = 256;
+
+/// How often to look whether a thread that is waited for is stuck.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Gives an answer, once it is known whether everything before it is durable.
 type Answer = Box<dyn FnOnce(&Durable) + Send>;
@@ -43,25 +51,36 @@ pub(crate) struct Start {
     pub(crate) incoming: PathBuf,
 }
 
-/// The way to the thread; joined when dropped.
+/// The thread, and what hangs up when it has ended.
+type Thread = (JoinHandle<()>, Receiver<()>);
+
+/// The way to the thread; joined when dropped, unless it is stuck.
 pub(crate) struct Owner {
     inbox: Option<mpsc::Sender<Command>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
+    watchdog: Watchdog,
+    root: PathBuf,
 }
 
 impl Owner {
     /// Starts the thread, which opens the queue.
-    pub(crate) async fn start(root: PathBuf, boot: BootId) -> Result<(Self, Start)> {
+    pub(crate) async fn start(root: PathBuf, boot: BootId, patience: Duration) -> Result<(Self, Start)> {
         let (inbox, commands) = mpsc::channel(INBOX);
         let (started, start) = oneshot::channel();
-        let path = root.clone();
+        let (watch, path) = (Watch::new(), root.clone());
+        let (ends, ended) = sync_channel(0);
+        let watchdog = Watchdog::start(watch.clone(), patience, &root, {
+            let (root, boot) = (root.clone(), boot.clone());
+            move || doubt_index(&root, &boot)
+        })?;
         let spawned = std::thread::Builder::new()
             .name("skyhaul-queue".to_owned())
-            .spawn(move || run(&root, boot, started, commands));
-        let thread =
-            spawned.map_err(|source| QueueError::Io { action: "cannot start a thread for", path, source })?;
-        let owner = Self { inbox: Some(inbox), thread: Mutex::new(Some(thread)) };
-        let start = start.await.unwrap_or_else(|_| Err(gone()))?;
+            .spawn(move || run(&path, boot, &watch, started, commands, ends));
+        let failed =
+            |source| QueueError::Io { action: "cannot start a thread for", path: root.clone(), source };
+        let thread = Mutex::new(Some((spawned.map_err(failed)?, ended)));
+        let owner = Self { inbox: Some(inbox), thread, watchdog, root };
+        let start = owner.unless_stuck(async { start.await.unwrap_or_else(|_| Err(gone())) }).await?;
         Ok((owner, start))
     }
 
@@ -83,8 +102,11 @@ impl Owner {
                 let _ = reply.send(told);
             })
         };
-        self.send(Command::Run(Box::new(run))).await?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        let asked = async {
+            self.send(Command::Run(Box::new(run))).await?;
+            answer.await.unwrap_or_else(|_| Err(gone()))
+        };
+        self.unless_stuck(asked).await
     }
 
     /// Ends the thread cleanly; fine if it has ended.
@@ -93,7 +115,19 @@ impl Owner {
         if self.send(Command::Close(reply)).await.is_err() {
             return Ok(());
         }
-        answer.await.unwrap_or(Ok(()))
+        self.unless_stuck(async { answer.await.unwrap_or(Ok(())) }).await
+    }
+
+    /// The answer, or that there will be none.
+    async fn unless_stuck<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.watchdog.stuck() => Err(QueueError::Stopped(format!(
+                "its index below {} does not answer any more; run the command again, the index is then rebuilt",
+                self.root.display()
+            ))),
+        }
     }
 
     async fn send(&self, command: Command) -> Result<()> {
@@ -107,10 +141,23 @@ impl Drop for Owner {
         // Without a sender the thread comes to its end by itself, after what was sent already.
         self.inbox = None;
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It catches its panics itself.
-            let _ = thread.join();
+        let Some((thread, ended)) = thread else { return };
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
+            if self.watchdog.is_stuck() {
+                // It ends with the process; until then nobody else gets the state directory.
+                return;
+            }
         }
+        // It catches its panics itself.
+        let _ = thread.join();
+    }
+}
+
+/// Has the next opening rebuild the index.
+fn doubt_index(root: &Path, boot: &BootId) {
+    tracing::error!("the index does not answer any more");
+    if let Err(error) = write_state(&index_state(root), IndexState::Rebuild, boot) {
+        tracing::warn!(%error, "cannot mark the index for rebuilding");
     }
 }
 
@@ -121,11 +168,13 @@ fn gone() -> QueueError {
 fn run(
     root: &Path,
     boot: BootId,
+    watch: &Watch,
     started: oneshot::Sender<Result<Start>>,
     mut commands: mpsc::Receiver<Command>,
+    _ends: SyncSender<()>,
 ) {
     let path = root.to_owned();
-    let opened = catch_unwind(AssertUnwindSafe(|| recover::open(root, boot)));
+    let opened = catch_unwind(AssertUnwindSafe(|| recover::open(root, boot, watch)));
     let panicked = || QueueError::Damaged { path, what: "it cannot be opened".to_owned() };
     let mut keeper = match opened.unwrap_or_else(|_| Err(panicked())) {
         Ok((keeper, notes)) => {
@@ -181,4 +230,31 @@ fn run_group(keeper: &mut Keeper, group: Vec<Work>) {
     let answers: Vec<Answer> = group.into_iter().map(|command| command(keeper)).collect();
     let durable = keeper.commit().map_err(|error| error.to_string());
     answers.into_iter().for_each(|answer| answer(&durable));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_index_that_hangs_ends_the_queue_with_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("state");
+        let patience = Duration::from_millis(20);
+        let (owner, _) = Owner::start(root.clone(), BootId::named("one"), patience).await.unwrap();
+        let (release, held) = sync_channel::<()>(0);
+        let told = owner.call(move |keeper| {
+            // The sender is dropped once the test is through with it.
+            let _ = keeper.watch().over(|| held.recv());
+            Ok(())
+        });
+        let told = told.await.unwrap_err().to_string();
+        assert!(told.contains("does not answer any more; run the command again"), "{told}");
+        let later = owner.call(|_| Ok(())).await;
+        assert!(matches!(later, Err(QueueError::Stopped(_))), "{later:?}");
+        let state = std::fs::read_to_string(index_state(&root)).unwrap();
+        assert!(state.contains("rebuild"), "{state}");
+        drop(owner);
+        drop(release);
+    }
 }

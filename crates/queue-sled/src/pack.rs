@@ -10,6 +10,7 @@
 use skyhaul_model::{ErrorKind, FileError, FileSpec, RelPath};
 
 use crate::codec::{Bytes, RECORD_LIMIT, put_varint};
+use crate::ledger::ChunkRef;
 
 /// Files of a chunk, at most. Slots are numbered below it.
 pub(crate) const CHUNK_FILES: usize = 256;
@@ -60,6 +61,19 @@ pub(crate) fn unpack(chunk: &[u8]) -> Option<Vec<FileSpec>> {
         return None;
     }
     decode_body(&body)
+}
+
+/// What a reader has to know of a chunk of these files whose frame lies at `offset`.
+pub(crate) fn chunk_ref(offset: u64, files: &[FileSpec]) -> ChunkRef {
+    let lost = (0..).zip(files).filter(|(_, file)| file.path.is_err()).map(|(slot, _)| slot);
+    let sizes = || files.iter().filter_map(|file| file.size);
+    ChunkRef {
+        offset,
+        count: files.len() as u16,
+        lost: lost.collect(),
+        sized: sizes().count() as u16,
+        size_sum: sizes().fold(0, u64::saturating_add),
+    }
 }
 
 /// What a file adds to a chunk's plain text, in bytes.

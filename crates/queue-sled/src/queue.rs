@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, FileSpec, Intent, JobId, JobKey, JobRecord, Sealed, WindowId};
+use skyhaul_model::{
+    FileError, FileSpec, Intent, JobId, JobKey, JobRecord, NewWindow, Recheck, Sealed, Span, Trouble,
+    WindowId,
+};
 use skyhaul_queue::{
     Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Created, FailedAttempt, FilePage, FileQuery, FileRef,
     JobQueue, JobUpdate, LeaseOwner, NewJob, PlanOutcome, PlanQueue, QueueError, Received, Requeued, Result,
@@ -18,6 +21,7 @@ use crate::boot::BootId;
 use crate::disk::{self, io_error};
 use crate::keeper::Prepared;
 use crate::owner::{Owner, Start};
+use crate::watch::PATIENCE;
 
 /// A durable queue in a state directory of its own.
 ///
@@ -47,7 +51,7 @@ impl SledQueue {
     /// [`QueueError::Locked`] while another process has it, [`QueueError::TooNew`], and
     /// [`QueueError::Io`] and [`QueueError::Damaged`] where nothing can be recovered.
     pub async fn open(state_dir: &Path, boot: BootId) -> Result<Opened> {
-        let (owner, start) = Owner::start(state_dir.to_owned(), boot).await?;
+        let (owner, start) = Owner::start(state_dir.to_owned(), boot, PATIENCE).await?;
         let Start { notes, revisions, incoming } = start;
         let queue = Self { owner, revisions, incoming, copies: AtomicU64::new(0) };
         Ok(Opened { queue, notes })
@@ -62,13 +66,14 @@ impl SledQueue {
         self.owner.close().await
     }
 
-    /// Copies a list of files to where the owning thread can take it from by a rename.
-    async fn copy_input(&self, from: PathBuf) -> Result<PathBuf> {
+    /// Copies a list to where the owning thread can take it from by a rename. The copy is durable.
+    async fn copy_list(&self, from: PathBuf) -> Result<PathBuf> {
         let copy = self.incoming.join(self.copies.fetch_add(1, Ordering::Relaxed).to_string());
         blocking(move || {
             let mut source = std::fs::File::open(&from).map_err(io_error("cannot read", &from))?;
             let mut target = disk::create(&copy)?;
             std::io::copy(&mut source, &mut target).map_err(io_error("cannot copy", &from))?;
+            target.sync_all().map_err(io_error("cannot sync", &copy))?;
             Ok(copy)
         })
         .await
@@ -80,7 +85,7 @@ impl JobQueue for SledQueue {
     async fn create_job(&self, mut new: NewJob, now: Timestamp) -> Result<Created> {
         let input = match new.input.take() {
             Some(input) => {
-                let copy = self.copy_input(input.path).await?;
+                let copy = self.copy_list(input.path).await?;
                 Some(Prepared { copy, windows: input.windows })
             }
             None => None,
@@ -115,6 +120,26 @@ impl JobQueue for SledQueue {
 
     async fn requeue_failed(&self, id: JobId) -> Result<Requeued> {
         self.owner.call(move |keeper| keeper.requeue_failed(id)).await
+    }
+
+    async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued> {
+        self.owner.call(move |keeper| keeper.relist(id, span, files)).await
+    }
+
+    async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>, now: Timestamp) -> Result<u64> {
+        self.owner.call(move |keeper| keeper.add_windows(id, windows, now)).await
+    }
+
+    async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>> {
+        self.owner.call(move |keeper| keeper.troubles(id)).await
+    }
+
+    async fn set_checksums(&self, id: JobId, path: Option<PathBuf>) -> Result<()> {
+        let copy = match path {
+            Some(path) => Some(self.copy_list(path).await?),
+            None => None,
+        };
+        self.owner.call(move |keeper| keeper.set_checksums(id, copy.as_deref())).await
     }
 
     async fn remove_job(&self, id: JobId) -> Result<()> {
@@ -208,6 +233,16 @@ impl WorkQueue for SledQueue {
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
         let filter = filter.clone();
         self.owner.call(move |keeper| Ok(keeper.next_due(&filter))).await
+    }
+
+    async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
+        let path = self.owner.call(move |keeper| keeper.checksums_path(id)).await?;
+        blocking(move || disk::length(&path)).await
+    }
+
+    async fn read_checksums(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let path = self.owner.call(move |keeper| keeper.checksums_path(id)).await?;
+        blocking(move || read_part(&path, offset, length)).await
     }
 
     async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage> {

@@ -21,32 +21,48 @@ use crate::job::Job;
 use crate::keeper::Keeper;
 use crate::ledger::{CreatedFacts, Event, HEADER_LEN, Header, Ledger, Scanned, Scanner, Undecodable};
 use crate::state_dir::StateDir;
+use crate::watch::Watch;
+
+/// A job with more files has an index of its own.
+pub(crate) const LARGE_JOB: u64 = 10_000;
+
+/// A job with a longer ledger, in bytes, is rebuilt into an index of its own at once: that it has so many files
+/// would be found out only behind them.
+const LARGE_LEDGER: u64 = 256 << 10;
 
 /// Whether rows that the index has of a job are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rows {
-    Believed,
+    /// All of them.
+    Clean,
+    /// Up to the last frame that they say they hold, which may not be the ledger's last.
+    SameBoot,
+    /// None.
     Ignored,
 }
 
 /// Opens the queue in this directory; the notes say what was found amiss and what was done about it.
-pub(crate) fn open(root: &Path, boot: BootId) -> Result<(Keeper, Vec<String>)> {
+pub(crate) fn open(root: &Path, boot: BootId, watch: &Watch) -> Result<(Keeper, Vec<String>)> {
     let dir = StateDir::open(root)?;
     let mut notes = Vec::new();
-    let doubt = match read_state(&dir.index_state(), &dir.index(), &boot)? {
-        Trust::Believed => match load(&dir, &boot, Rows::Believed, &mut notes) {
-            Ok((index, jobs)) => return Ok((Keeper::new(dir, boot, index, jobs), notes)),
-            Err(error) if is_of_index(&error, &dir) => Some(error.to_string()),
-            Err(error) => return Err(error),
-        },
-        Trust::Doubted(why) => Some(why.to_owned()),
-        Trust::Fresh => None,
+    let rows = match read_state(&dir.index_state(), &dir.index(), &boot)? {
+        Trust::Clean => Ok(Rows::Clean),
+        Trust::SameBoot => Ok(Rows::SameBoot),
+        Trust::Doubted(why) => Err(Some(why.to_owned())),
+        Trust::Fresh => Err(None),
+    };
+    let doubt = match rows.map(|rows| load(&dir, &boot, rows, watch, &mut notes)) {
+        Ok(Ok((index, jobs))) => return Ok((Keeper::new(dir, boot, index, jobs), notes)),
+        Ok(Err(error)) if is_of_index(&error, &dir) => Some(error.to_string()),
+        Ok(Err(error)) => return Err(error),
+        Err(doubt) => doubt,
     };
     if let Some(why) = doubt {
         notes.push(format!("the index was rebuilt from the ledgers: {why}"));
     }
     set_aside(&dir.index())?;
-    let (index, jobs) = load(&dir, &boot, Rows::Ignored, &mut notes)?;
+    dir.job_ids()?.into_iter().try_for_each(|id| disk::remove_all(&dir.own_index(id)))?;
+    let (index, jobs) = load(&dir, &boot, Rows::Ignored, watch, &mut notes)?;
     Ok((Keeper::new(dir, boot, index, jobs), notes))
 }
 
@@ -61,13 +77,17 @@ fn load(
     dir: &StateDir,
     boot: &BootId,
     rows: Rows,
+    watch: &Watch,
     notes: &mut Vec<String>,
 ) -> Result<(Index, BTreeMap<JobId, Job>)> {
-    let during = if rows == Rows::Believed { IndexState::Open } else { IndexState::Rebuild };
+    let during = if rows == Rows::Ignored { IndexState::Rebuild } else { IndexState::Open };
     write_state(&dir.index_state(), during, boot)?;
-    let mut index = Index::open(&dir.index())?;
+    let ids = dir.job_ids()?;
+    let own: Vec<JobId> = ids.iter().copied().filter(|&id| dir.own_index(id).is_dir()).collect();
+    let mut index = Index::open(&dir.index(), &dir.jobs(), &own, watch.clone())?;
     let mut jobs = BTreeMap::new();
-    for id in dir.job_ids()? {
+    for id in ids {
+        dir.clear_scratch(id)?;
         if let Some(job) = load_job(dir, &mut index, id, rows, notes)? {
             jobs.insert(id, job);
         }
@@ -109,14 +129,18 @@ fn load_job(
         notes.push(format!("job {id}: the header of its ledger was damaged and has been written anew"));
         ledger.mend_header(id)?;
     }
-    let mut row = believed_row(index, &mut ledger, id, rows)?;
+    let mut row = believed_row(index, &mut ledger, id, rows, notes)?;
     replay(index, &mut ledger, id, &mut row, notes)?;
+    if row.files > LARGE_JOB && !index.is_own(id) {
+        row = move_to_own(index, &mut ledger, id)?;
+    }
     match facts(&mut ledger, &row, notes)? {
         Some(facts) => {
             let mut job = Job { id, facts, row, ledger, dispatch: Dispatch::default() };
             job.load_dispatch(index)?;
             if job.row.finished_at.is_some() {
                 job.ledger.put_away();
+                index.put_away(id)?;
             }
             Ok(Some(job))
         }
@@ -135,17 +159,44 @@ fn load_job(
 
 /// The row that the index has of the job, if it holds what the ledger says up to some frame; else the row
 /// of a job of which nothing has been read, and the index cleared of it.
-fn believed_row(index: &mut Index, ledger: &mut Ledger, id: JobId, rows: Rows) -> Result<JobRow> {
-    if rows == Rows::Believed {
-        if let Some(row) = index.jobs.peek(id, 0)?
-            && ledger.has(row.applied)?
-            && counts_agree(index, id, &row)?
-        {
-            return Ok(row);
+fn believed_row(
+    index: &mut Index,
+    ledger: &mut Ledger,
+    id: JobId,
+    rows: Rows,
+    notes: &mut Vec<String>,
+) -> Result<JobRow> {
+    if rows == Rows::Clean
+        && index.is_own(id)
+        && let Some(row) = index.jobs.copy(id, 0)?
+        && row.finished_at.is_some()
+        && row.applied.end() == ledger.length()
+        && ledger.has(row.applied)?
+    {
+        return Ok(row);
+    }
+    if rows != Rows::Ignored {
+        match known_row(index, ledger, id) {
+            Ok(Some(row)) => return Ok(row),
+            Ok(None) => {}
+            // The others' rows lie elsewhere and are as good as before.
+            Err(error) if index.is_own(id) => {
+                notes.push(format!("the index of job {id} was rebuilt: {error}"));
+            }
+            Err(error) => return Err(error),
         }
-        index.clear_job(id)?;
+    }
+    index.clear_job(id)?;
+    if ledger.length() > LARGE_LEDGER {
+        index.give_own(id)?;
     }
     Ok(JobRow::default())
+}
+
+/// The row that the index has of the job, if it agrees with the ledger and with itself.
+fn known_row(index: &Index, ledger: &mut Ledger, id: JobId) -> Result<Option<JobRow>> {
+    let Some(row) = index.jobs.peek(id, 0)? else { return Ok(None) };
+    Ok(if ledger.has(row.applied)? && counts_agree(index, id, &row)? { Some(row) } else { None })
 }
 
 /// Whether an unfinished job's counters are those of its chunks.
@@ -163,8 +214,31 @@ fn counts_agree(index: &Index, id: JobId, row: &JobRow) -> Result<bool> {
     Ok((files, done, failed) == (row.files, row.files_done, row.files_failed))
 }
 
+/// Reads the job's ledger into an index of its own; what is in memory of the job stays as it is.
+pub(crate) fn move_to_own(index: &mut Index, ledger: &mut Ledger, id: JobId) -> Result<JobRow> {
+    index.give_own(id)?;
+    read_all(index, ledger, id)
+}
+
+/// Reads the job's ledger into the index in place of what that had of it.
+pub(crate) fn reread(index: &mut Index, ledger: &mut Ledger, id: JobId) -> Result<JobRow> {
+    if index.is_own(id) {
+        index.give_own(id)?;
+    } else {
+        index.clear_job(id)?;
+    }
+    read_all(index, ledger, id)
+}
+
+fn read_all(index: &mut Index, ledger: &mut Ledger, id: JobId) -> Result<JobRow> {
+    let mut row = JobRow::default();
+    // What there was to say was said when it was read first.
+    replay(index, ledger, id, &mut row, &mut Vec::new())?;
+    Ok(row)
+}
+
 /// Applies what the ledger says behind what the row holds, and cuts off a torn end.
-fn replay(
+pub(crate) fn replay(
     index: &mut Index,
     ledger: &mut Ledger,
     id: JobId,
@@ -186,7 +260,11 @@ fn replay(
                 }
                 Err(Undecodable::Newer) => {
                     let found = u32::from(frame.version);
-                    return Err(QueueError::TooNew { path, found, known: u32::from(Event::VERSION) });
+                    return Err(QueueError::TooNew {
+                        path,
+                        found,
+                        known: u32::from(Event::newest_version(frame.kind)),
+                    });
                 }
                 Err(Undecodable::Garbled) => gaps.push((frame.mark.offset, frame.mark.end())),
             },
@@ -263,7 +341,7 @@ fn put_aside(
 /// Whether it is the index that failed, which can be made anew.
 fn is_of_index(error: &QueueError, dir: &StateDir) -> bool {
     match error {
-        QueueError::Damaged { path, .. } | QueueError::Io { path, .. } => path.starts_with(dir.index()),
+        QueueError::Damaged { path, .. } | QueueError::Io { path, .. } => dir.is_of_index(path),
         _ => false,
     }
 }

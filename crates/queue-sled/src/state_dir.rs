@@ -13,6 +13,7 @@ use skyhaul_model::JobId;
 use skyhaul_queue::{QueueError, Result};
 
 use crate::disk::{self, io_error};
+use crate::index::own_path;
 
 /// The newest format of the directory known here.
 const FORMAT: u32 = 1;
@@ -56,16 +57,44 @@ impl StateDir {
         self.root.join("index")
     }
 
+    /// Where a large job's own index lies.
+    pub(crate) fn own_index(&self, job: JobId) -> PathBuf {
+        own_path(&self.jobs(), job)
+    }
+
+    /// Whether a path is of the index, which can be made anew.
+    pub(crate) fn is_of_index(&self, path: &Path) -> bool {
+        let below_jobs = path.strip_prefix(self.jobs()).ok();
+        let of_job = below_jobs.and_then(|path| path.components().nth(1));
+        path.starts_with(self.index()) || of_job.is_some_and(|part| part.as_os_str() == "index")
+    }
+
     pub(crate) fn index_state(&self) -> PathBuf {
-        self.root.join("index.state")
+        index_state(&self.root)
     }
 
     pub(crate) fn ledger(&self, job: JobId) -> PathBuf {
         self.job(job).join("ledger")
     }
 
+    /// Where a job's ledger is written anew.
+    pub(crate) fn fresh_ledger(&self, job: JobId) -> PathBuf {
+        self.job(job).join("ledger.new")
+    }
+
+    /// Removes what a crash left of writing a ledger anew.
+    pub(crate) fn clear_scratch(&self, job: JobId) -> Result<()> {
+        let fresh = self.fresh_ledger(job);
+        disk::remove_all(&scratch_index(&fresh))?;
+        disk::remove(&fresh)
+    }
+
     pub(crate) fn input(&self, job: JobId) -> PathBuf {
         self.job(job).join("input")
+    }
+
+    pub(crate) fn checksums(&self, job: JobId) -> PathBuf {
+        self.job(job).join("checksums")
     }
 
     pub(crate) fn headers(&self, job: JobId) -> PathBuf {
@@ -131,7 +160,7 @@ impl StateDir {
         Ok(aside)
     }
 
-    fn jobs(&self) -> PathBuf {
+    pub(crate) fn jobs(&self) -> PathBuf {
         self.root.join("jobs")
     }
 
@@ -158,6 +187,16 @@ impl StateDir {
             }
         }
     }
+}
+
+/// Where a ledger that was written anew is read into, to see what it says.
+pub(crate) fn scratch_index(fresh: &Path) -> PathBuf {
+    fresh.with_added_extension("index")
+}
+
+/// Where the word about the index lies in a state directory.
+pub(crate) fn index_state(root: &Path) -> PathBuf {
+    root.join("index.state")
 }
 
 fn lock(root: &Path) -> Result<File> {

@@ -1,7 +1,7 @@
 //! What is said of claimed files.
 
 use jiff::Timestamp;
-use skyhaul_model::{FileError, FileSeq, FileSpec, JobId, Sealed};
+use skyhaul_model::{FileError, FileSeq, FileSpec, JobId, NoResume, Sealed};
 
 /// A file of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,8 +55,21 @@ pub struct Claim {
     pub last_error: Option<FileError>,
     /// Body bytes received so far.
     pub received: u64,
-    /// Set when the bytes were sealed before a crash: look whether they are published, do not fetch.
-    pub sealed: Option<Sealed>,
+    /// What is known of its bytes.
+    pub known: Known,
+}
+
+/// What is known of a claimed file's bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: they have to be fetched.
+    #[default]
+    Nothing,
+    /// They were sealed before a crash: look whether they are published, do not fetch.
+    Sealed(Sealed),
+    /// They are published, and the server is to be asked whether it has others by now. If it has not, the
+    /// file is completed as it is.
+    Recheck(Sealed),
 }
 
 /// What a claimed file has received.
@@ -81,6 +94,8 @@ pub struct FailedAttempt {
     pub failures: u32,
     /// Body bytes received for the file over all attempts.
     pub received: u64,
+    /// Why the next attempt cannot go on from what is held, where that is so.
+    pub no_resume: Option<NoResume>,
     /// What follows.
     pub end: AttemptEnd,
 }

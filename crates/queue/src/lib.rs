@@ -13,11 +13,17 @@ mod memory;
 mod page;
 mod plan;
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord, WindowId};
+use skyhaul_model::{
+    FileError, Intent, JobId, JobKey, JobRecord, NewWindow, Recheck, Span, Trouble, WindowId,
+};
 
-pub use claim::{AttemptEnd, Claim, ClaimFilter, ClaimRequest, FailedAttempt, FileRef, LeaseOwner, Received};
+pub use claim::{
+    AttemptEnd, Claim, ClaimFilter, ClaimRequest, FailedAttempt, FileRef, Known, LeaseOwner, Received,
+};
 pub use error::QueueError;
 pub use job::{Created, Input, JobUpdate, NewJob, Requeued, SecretHeader};
 pub use memory::MemoryQueue;
@@ -70,6 +76,29 @@ pub trait JobQueue: Send + Sync {
     /// becomes unplanned. Attempts and the last error stay. Files whose path cannot be made stay failed:
     /// no other attempt would make it.
     async fn requeue_failed(&self, id: JobId) -> Result<Requeued>;
+
+    /// Has the windows that touch the span (none: all) listed again: those that are listed or failed become
+    /// pending, with no failures. When one is listed again, the files that the job has from it already, by
+    /// URL and path, are not added again. With [`Recheck::Done`] the done files of all windows that touch
+    /// the span become pending and keep their seals, see [`Known::Recheck`]; failed files are left to
+    /// [`JobQueue::requeue_failed`]. Answers how many windows and files became pending.
+    async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued>;
+
+    /// Adds windows behind those that a planned job has; one that asks for the same as another it has is
+    /// not added. Answers how many were; none for a job that is not planned.
+    async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>, now: Timestamp) -> Result<u64>;
+
+    /// What failed so far: attempts at files and windows, and a refused plan, counted by kind and host, the
+    /// latest first; at most [`Troubles::ROWS`](skyhaul_model::Troubles::ROWS). It is history: neither a
+    /// later success nor putting failures back takes anything from it.
+    async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>>;
+
+    /// Gives the job a copy of this file as its list of checksums, instead of the one it has, or takes it
+    /// away. What the list says is nothing to the queue. Durable when it returns; goes with the job.
+    ///
+    /// # Errors
+    /// [`QueueError::Io`] when the file cannot be read.
+    async fn set_checksums(&self, id: JobId, path: Option<PathBuf>) -> Result<()>;
 
     /// Forgets the job, its claims and all. Its number is not given out again.
     async fn remove_job(&self, id: JobId) -> Result<()>;
@@ -130,7 +159,8 @@ pub trait PlanQueue: Send + Sync {
 ///
 /// A claim makes a file active; it lives in memory, and ends with the file's release, failure or
 /// completion, when it expires, and when the queue is closed. `attempts` counts the attempts that ended in
-/// a failure or a completion; a release, an expiry and a crash of the queue cost none. What has been
+/// a failure or a completion; a release, an expiry, a crash of the queue and a check that finds a file
+/// unchanged cost none. What has been
 /// received for a file never shrinks.
 ///
 /// A call with several files is done whole or not at all: on [`QueueError::NoSuchJob`],
@@ -161,7 +191,8 @@ pub trait WorkQueue: Send + Sync {
     async fn seal(&self, files: Vec<(FileRef, skyhaul_model::Sealed)>) -> Result<()>;
 
     /// Records that these sealed files are at their final paths, durably. A file that is done already is
-    /// fine; one that was never sealed is a conflict.
+    /// fine; one that was never sealed is a conflict. A file that was to be checked and was not sealed anew
+    /// is done again under the seal that it had.
     async fn complete(&self, files: Vec<FileRef>, now: Timestamp) -> Result<()>;
 
     /// Ends claims whose attempt failed.
@@ -174,6 +205,12 @@ pub trait WorkQueue: Send + Sync {
     /// When the next file or window that waits for a time may be claimed; none if nothing waits for one.
     /// Always later than the `now` of every claim so far: what had come due by then can be claimed already.
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>>;
+
+    /// How long the job's list of checksums is, in bytes; none without one.
+    async fn checksums_len(&self, id: JobId) -> Result<Option<u64>>;
+
+    /// `length` bytes at `offset` of the job's list of checksums; fewer at its end, none without one.
+    async fn read_checksums(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>>;
 
     /// A page of a job's files, in listing order.
     async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage>;

@@ -1,10 +1,10 @@
 //! All that is stored of one file, as a value: pure steps from one to the next.
 
-use skyhaul_model::{FileError, FileEvent, FileState, Illegal};
+use skyhaul_model::{FileError, FileEvent, FileState, Illegal, NoResume};
 
 use crate::codec::Moment;
-use crate::index::{HistoryRow, SealRef};
-use crate::ledger::FailedFile;
+use crate::index::{HistoryRow, SealRef, Stored};
+use crate::ledger::{FailedFile, Remembered};
 
 /// A step's outcome: the file after it, or why it cannot be taken.
 pub(crate) type Step = Result<Entry, Illegal>;
@@ -19,44 +19,61 @@ pub(crate) struct Entry {
     pub(crate) received: u64,
     pub(crate) not_before: Option<Moment>,
     pub(crate) error: Option<FileError>,
+    pub(crate) no_resume: Option<NoResume>,
     pub(crate) seal: Option<SealRef>,
+    /// Whether what is sealed is published and to be compared with what its server has.
+    pub(crate) recheck: bool,
 }
 
 impl Entry {
     /// Puts a file's rows together; without a history it has been through nothing remarkable.
-    pub(crate) fn new(state: FileState, history: Option<&HistoryRow>, seal: Option<SealRef>) -> Self {
+    pub(crate) fn new(stored: Stored, history: Option<&HistoryRow>, seal: Option<SealRef>) -> Self {
         let received = seal.map_or(0, |seal| seal.received);
-        match history {
-            None => Self {
-                state,
-                attempts: plain_attempts(state),
-                failures: 0,
-                received,
-                not_before: None,
-                error: None,
-                seal,
-            },
-            Some(history) => Self {
-                state,
-                attempts: history.attempts,
-                failures: history.failures,
-                received: received.max(history.received),
-                not_before: history.not_before,
-                error: history.error.clone(),
-                seal,
-            },
+        let plain = Self {
+            state: stored.state(),
+            attempts: plain_attempts(stored),
+            failures: 0,
+            received,
+            not_before: None,
+            error: None,
+            no_resume: None,
+            seal,
+            recheck: stored == Stored::Recheck && seal.is_some(),
+        };
+        let Some(history) = history else { return plain };
+        Self {
+            attempts: history.attempts,
+            failures: history.failures,
+            received: received.max(history.received),
+            not_before: history.not_before,
+            error: history.error.clone(),
+            no_resume: history.no_resume,
+            recheck: plain.recheck || stored == Stored::Failed && history.recheck,
+            ..plain
+        }
+    }
+
+    /// The state to store.
+    pub(crate) fn stored(&self) -> Stored {
+        match self.state {
+            FileState::Pending | FileState::Active if self.recheck => Stored::Recheck,
+            FileState::Pending | FileState::Active => Stored::Pending,
+            FileState::Done => Stored::Done,
+            FileState::Failed => Stored::Failed,
         }
     }
 
     /// The history to store; none where [`Entry::new`] gets along without one.
     pub(crate) fn history(&self) -> Option<HistoryRow> {
-        let plain = Self::new(self.state, None, self.seal);
+        let plain = Self::new(self.stored(), None, self.seal);
         (*self != plain).then(|| HistoryRow {
             attempts: self.attempts,
             failures: self.failures,
             received: self.received,
             not_before: self.not_before,
             error: self.error.clone(),
+            no_resume: self.no_resume,
+            recheck: self.recheck,
         })
     }
 
@@ -64,7 +81,8 @@ impl Entry {
     pub(crate) fn sealed(self, seal: SealRef) -> Step {
         // Only what may be completed may be sealed.
         self.state.after(FileEvent::Complete)?;
-        Ok(Self { received: self.received.max(seal.received), seal: Some(seal), ..self })
+        let received = self.received.max(seal.received);
+        Ok(Self { received, seal: Some(seal), recheck: false, ..self })
     }
 
     /// It is published.
@@ -73,8 +91,18 @@ impl Entry {
         if self.seal.is_none() {
             return Err(Illegal { from: self.state, event: FileEvent::Complete });
         }
-        let attempts = self.attempts.saturating_add(1);
-        Ok(Self { state, attempts, failures: 0, not_before: None, error: None, ..self })
+        // That a file was found unchanged is no attempt at it.
+        let attempts = self.attempts.saturating_add(u32::from(!self.recheck));
+        Ok(Self {
+            state,
+            attempts,
+            failures: 0,
+            not_before: None,
+            error: None,
+            no_resume: None,
+            recheck: false,
+            ..self
+        })
     }
 
     /// It is published under the seal that lies there, and no other.
@@ -95,7 +123,8 @@ impl Entry {
             received: self.received.max(attempt.received),
             not_before: attempt.not_before,
             error: Some(attempt.error.clone()),
-            seal: self.seal,
+            no_resume: attempt.no_resume,
+            ..self
         })
     }
 
@@ -111,7 +140,7 @@ impl Entry {
 
     /// Its sealed bytes are gone.
     pub(crate) fn seal_lost(self) -> Self {
-        Self { seal: None, ..self }
+        Self { seal: None, recheck: false, ..self }
     }
 
     /// Its published bytes were found bad.
@@ -125,6 +154,19 @@ impl Entry {
         Ok(Self { state: self.state.after(FileEvent::Invalidate)?, seal: None, ..self })
     }
 
+    /// Its ledger was written anew: this is what it had been through before.
+    pub(crate) fn remembered(self, past: &Remembered) -> Self {
+        Self {
+            attempts: past.attempts,
+            failures: past.failures,
+            received: self.received.max(past.received),
+            error: past.error.clone(),
+            no_resume: past.no_resume,
+            recheck: past.recheck && self.seal.is_some(),
+            ..self
+        }
+    }
+
     /// A person asks for another go.
     pub(crate) fn requeued(self) -> Step {
         Ok(Self { state: self.state.after(FileEvent::Requeue)?, failures: 0, not_before: None, ..self })
@@ -132,8 +174,8 @@ impl Entry {
 }
 
 /// Attempts of a file of which nothing is remembered.
-fn plain_attempts(state: FileState) -> u32 {
-    u32::from(state == FileState::Done)
+fn plain_attempts(stored: Stored) -> u32 {
+    u32::from(matches!(stored, Stored::Done | Stored::Recheck))
 }
 
 #[cfg(test)]
@@ -145,19 +187,26 @@ mod tests {
     const SEAL: SealRef = SealRef { at: 24, size: 100, received: 120, adopted: false };
 
     fn fresh() -> Entry {
-        Entry::new(FileState::Pending, None, None)
+        Entry::new(Stored::Pending, None, None)
     }
 
     fn failure(not_before: Option<Moment>) -> FailedFile {
         let error = FileError::new(ErrorKind::Http, "status 500");
-        FailedFile { seq: skyhaul_model::FileSeq(0), error, failures: 1, received: 50, not_before }
+        FailedFile {
+            seq: skyhaul_model::FileSeq(0),
+            error,
+            failures: 1,
+            received: 50,
+            not_before,
+            no_resume: None,
+        }
     }
 
     #[test]
     fn a_file_done_at_the_first_attempt_needs_no_history() {
         let done = fresh().sealed(SEAL).unwrap().completed().unwrap();
         assert_eq!((done.attempts, done.received, done.history()), (1, 120, None));
-        assert_eq!(Entry::new(FileState::Done, None, Some(SEAL)), done);
+        assert_eq!(Entry::new(Stored::Done, None, Some(SEAL)), done);
     }
 
     #[test]
@@ -170,11 +219,33 @@ mod tests {
             fresh().failed(&failure(Some(again))).unwrap().sealed(SEAL).unwrap().completed().unwrap(),
             fresh().sealed(SEAL).unwrap().seal_lost(),
             fresh().sealed(SEAL).unwrap().received(130).completed().unwrap(),
+            doubted().failed(&failure(Some(again))).unwrap(),
+            doubted().failed(&failure(None)).unwrap(),
+            doubted().seal_lost(),
         ];
         for entry in entries {
             let history = entry.history().expect("none of these is plain");
-            assert_eq!(Entry::new(entry.state, Some(&history), entry.seal), entry);
+            assert_eq!(Entry::new(entry.stored(), Some(&history), entry.seal), entry);
         }
+    }
+
+    fn doubted() -> Entry {
+        Entry::new(Stored::Recheck, None, Some(SEAL))
+    }
+
+    #[test]
+    fn a_check_that_finds_nothing_new_leaves_no_trace() {
+        let done = Entry::new(Stored::Done, None, Some(SEAL));
+        assert_eq!((doubted().history(), doubted().completed_under(SEAL.at).unwrap()), (None, done));
+        let newer = SealRef { at: 900, ..SEAL };
+        let changed = doubted().sealed(newer).unwrap().completed().unwrap();
+        assert_eq!((changed.attempts, changed.seal, changed.recheck), (2, Some(newer), false));
+    }
+
+    #[test]
+    fn a_check_that_failed_is_made_when_the_file_is_put_back() {
+        let back = doubted().failed(&failure(None)).unwrap().requeued().unwrap();
+        assert_eq!((back.recheck, back.stored()), (true, Stored::Recheck));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use skyhaul_queue::Result;
 use super::{Applier, Entry, Step};
 use crate::codec::Moment;
 use crate::index::{Index, ResultRow, SealRef};
-use crate::ledger::{DoneFile, Event, FailedFile, ReceivedFile, SealedFile};
+use crate::ledger::{DoneFile, Event, FailedFile, FrameMark, ReceivedFile, Remembered, SealedFile};
 
 /// Histories that are looked through between two writes.
 const REQUEUE_STEP: usize = 512;
@@ -20,33 +20,43 @@ pub(crate) fn place(seq: FileSeq) -> Option<(u32, u16)> {
 pub(crate) fn load(index: &mut Index, job: JobId, seq: FileSeq) -> Result<Option<Entry>> {
     let Some((chunk, slot)) = place(seq) else { return Ok(None) };
     let chunk = u64::from(chunk);
-    let Some(state) = index.chunks.get(job, chunk)?.and_then(|row| row.state(slot)) else { return Ok(None) };
+    let Some(row) = index.chunks.get(job, chunk)? else { return Ok(None) };
+    let Some(stored) = row.stored(slot) else { return Ok(None) };
+    let has_histories = row.histories > 0;
     let seal = index.results.get(job, chunk)?.and_then(|row| row.get(slot));
-    let history = index.histories.get(job, seq.0)?;
-    Ok(Some(Entry::new(state, history, seal)))
+    let history = if has_histories { index.histories.get(job, seq.0)? } else { None };
+    Ok(Some(Entry::new(stored, history, seal)))
 }
 
 impl Applier<'_> {
-    pub(super) fn sealed(&mut self, files: &[SealedFile], at: u64) -> Result<()> {
+    pub(super) fn sealed(&mut self, files: &[SealedFile], mark: FrameMark) -> Result<()> {
+        let mut again = 0;
         for file in files {
             let sealed = file.sealed();
             let adopted = sealed.proof == skyhaul_model::Proof::Adopted;
-            let seal = SealRef { at, size: sealed.size, received: sealed.received, adopted };
+            let seal = SealRef { at: mark.offset, size: sealed.size, received: sealed.received, adopted };
             let mut superseded = 0;
             self.change(file.seq, |entry| {
                 // No live command seals a done file. Where the ledger does, it has lost what came between.
                 superseded = u64::from(entry.state == FileState::Done);
+                again += u64::from(entry.seal.is_some());
                 if superseded == 1 { entry.superseded()?.sealed(seal) } else { entry.sealed(seal) }
             })?;
             self.skipped += superseded;
         }
+        self.note_past(again, files.len(), mark);
         Ok(())
     }
 
-    pub(super) fn done(&mut self, files: &[DoneFile], at: Moment) -> Result<()> {
+    pub(super) fn done(&mut self, files: &[DoneFile], at: Moment, mark: FrameMark) -> Result<()> {
+        let mut again = 0;
         for &DoneFile { seq, seal_at } in files {
-            self.change(seq, |entry| entry.completed_under(seal_at))?;
+            self.change(seq, |entry| {
+                again += u64::from(entry.recheck);
+                entry.completed_under(seal_at)
+            })?;
         }
+        self.note_past(again, files.len(), mark);
         self.note_finish(Some(at));
         Ok(())
     }
@@ -101,6 +111,19 @@ impl Applier<'_> {
         }
     }
 
+    pub(super) fn remembered(&mut self, files: &[Remembered]) -> Result<()> {
+        for file in files {
+            self.change(file.seq, |entry| Ok(entry.remembered(file)))?;
+        }
+        Ok(())
+    }
+
+    /// Of so many files of a frame an earlier one said the same or something else: that is past.
+    fn note_past(&mut self, again: u64, of: usize, mark: FrameMark) {
+        let past = u64::from(mark.length) * again / (of as u64).max(1);
+        self.row.dead = self.row.dead.saturating_add(past);
+    }
+
     /// Takes a file one step on; a step that cannot be is counted and left out.
     fn change(&mut self, seq: FileSeq, step: impl FnOnce(Entry) -> Step) -> Result<()> {
         let stepped = match load(self.index, self.job, seq)? {
@@ -120,8 +143,8 @@ impl Applier<'_> {
         self.count(before, after);
         let Some((chunk, slot)) = place(seq) else { return Ok(()) };
         let chunk = u64::from(chunk);
-        if before.state != after.state {
-            self.index.chunks.edit(self.job, chunk, |row| row.set(slot, after.state))?;
+        if before.stored() != after.stored() {
+            self.index.chunks.edit(self.job, chunk, |row| row.set(slot, after.stored()))?;
         }
         if before.seal != after.seal {
             if self.index.results.get(self.job, chunk)?.is_none() {
@@ -129,7 +152,14 @@ impl Applier<'_> {
             }
             self.index.results.edit(self.job, chunk, |row| row.set(slot, after.seal))?;
         }
-        match (before.history(), after.history()) {
+        let (old, new) = (before.history(), after.history());
+        if old.is_some() != new.is_some() {
+            self.index.chunks.edit(self.job, chunk, |row| {
+                row.histories =
+                    (row.histories + u16::from(new.is_some())).saturating_sub(u16::from(old.is_some()));
+            })?;
+        }
+        match (old, new) {
             (old, Some(new)) if old.as_ref() != Some(&new) => self.index.histories.put(self.job, seq.0, new),
             (Some(_), None) => self.index.histories.remove(self.job, seq.0),
             _ => {}

@@ -7,17 +7,18 @@
 
 mod entry;
 mod files;
+mod relist;
 mod windows;
 
 use jiff::Timestamp;
-use skyhaul_model::{Intent, JobId, Plan};
+use skyhaul_model::{Intent, JobId, Plan, Span, Trouble};
 use skyhaul_queue::Result;
 
 pub(crate) use entry::{Entry, Step};
-pub(crate) use files::{events, load, place};
+pub(crate) use files::{EVENT_FILES, events, load, place};
 
 use crate::codec::Moment;
-use crate::index::{Index, JobRow};
+use crate::index::{Index, JobRow, TroublesRow};
 use crate::ledger::{Event, FrameMark};
 
 /// Applies events to one job's rows.
@@ -55,11 +56,22 @@ impl Applier<'_> {
             Event::Retry { window, not_before, error } => self.retry(*window, *not_before, error)?,
             Event::WindowFailed { window, error, at } => self.window_failed(*window, error, *at)?,
             Event::Requeued => self.requeued()?,
-            Event::Sealed(files) => self.sealed(files, mark.offset)?,
-            Event::Done { files, at } => self.done(files, *at)?,
+            Event::Sealed(files) => self.sealed(files, mark)?,
+            Event::Done { files, at } => self.done(files, *at, mark)?,
             Event::Failed { files, at } => self.failed(files, *at)?,
             Event::Received(files) => self.received(files)?,
             Event::Invalidated(files) => self.invalidated(files)?,
+            Event::Troubled(troubles) => self.troubled(troubles)?,
+            Event::Extended { first, windows, at } => self.extended(*first, windows, *at)?,
+            Event::Remembered(files) => self.remembered(files)?,
+            Event::Rewritten { finished_at } => {
+                self.row.finished_at = self.row.finished_at.and(Some(*finished_at));
+                self.row.dead = 0;
+            }
+            Event::Relisted { span, files } => self.relisted(span.map(Span::from), *files)?,
+        }
+        if event.is_past_when_followed() {
+            self.row.dead = self.row.dead.saturating_add(u64::from(mark.length));
         }
         self.row.applied = mark;
         self.put_row();
@@ -73,6 +85,13 @@ impl Applier<'_> {
 
     fn put_row(&mut self) {
         self.index.jobs.put(self.job, 0, self.row.clone());
+    }
+
+    fn troubled(&mut self, troubles: &[Trouble]) -> Result<()> {
+        if self.index.troubles.get(self.job, 0)?.is_none() {
+            self.index.troubles.put(self.job, 0, TroublesRow::default());
+        }
+        self.index.troubles.edit(self.job, 0, |row| troubles.iter().cloned().for_each(|one| row.0.note(one)))
     }
 
     fn requeued(&mut self) -> Result<()> {

@@ -17,11 +17,28 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A listing with a damaged chunk did not happen: its window is asked for again. The numbers of its
-    /// chunks stay taken, since events behind it name them.
+    /// Windows whose numbers do not follow come behind windows that damage took: they are not added, so that
+    /// no number stands for another window than it did. Whoever added them finds them missing.
+    pub(super) fn extended(&mut self, first: WindowId, windows: &[NewWindow], at: Moment) -> Result<()> {
+        if self.row.plan != Plan::Planned || first.0 != self.row.next_window {
+            self.skipped += 1;
+            return Ok(());
+        }
+        self.add_windows(first, windows)?;
+        self.note_finish(Some(at));
+        Ok(())
+    }
+
+    /// A listing with a damaged chunk, or one that builds on a listing that is lost, did not happen: its
+    /// window is asked for again. The numbers of its chunks stay taken, since events behind it name them.
     pub(super) fn listed(&mut self, listed: &Listed) -> Result<()> {
         let whole = listed.chunks.iter().all(|chunk| !self.is_damaged(chunk.offset));
-        let counts = whole && self.is_pending(listed.window)?;
+        let counts = whole && self.may_follow(listed)?;
+        // Numbers that are passed over belong to listings that are lost.
+        for number in self.row.next_chunk..listed.first_chunk {
+            self.index.chunks.put(self.job, u64::from(number), ChunkRow::new(0, 0, &[]));
+            self.index.spill_if_large()?;
+        }
         for (number, chunk) in (listed.first_chunk..).zip(&listed.chunks) {
             let row = if counts {
                 ChunkRow::new(chunk.offset, chunk.count, &chunk.lost)
@@ -35,14 +52,16 @@ impl Applier<'_> {
         self.row.next_chunk = self.row.next_chunk.max(listed.first_chunk.saturating_add(chunks));
         if !counts {
             self.skipped += 1;
-            return Ok(());
+            return self.reopen(listed.window);
         }
+        // One that is listed still is one of whose relisting damage took the record.
+        self.reopen(listed.window)?;
         self.count_listed(listed);
-        let files = listed.chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-        let state = WindowState::Listed { files, bytes: listed.bytes, at: listed.at.into() };
         self.index.windows.edit(self.job, u64::from(listed.window.0), |row| {
-            *row =
-                WindowRow { state, failures: 0, error: None, not_before: None, target: row.target.clone() };
+            row.files += listed.chunks.iter().map(|chunk| u64::from(chunk.count)).sum::<u64>();
+            row.state = WindowState::Listed { files: row.files, bytes: listed.bytes, at: listed.at.into() };
+            row.runs.extend((chunks > 0).then_some((listed.first_chunk, chunks)));
+            (row.failures, row.error, row.not_before) = (0, None, None);
         })?;
         self.note_finish(Some(listed.at));
         Ok(())
@@ -113,6 +132,8 @@ impl Applier<'_> {
                 failures: 0,
                 error: None,
                 not_before: None,
+                files: 0,
+                runs: Vec::new(),
             };
             self.index.windows.put(self.job, u64::from(number), row);
             self.index.spill_if_large()?;
@@ -134,6 +155,13 @@ impl Applier<'_> {
             row.files_sized += u64::from(chunk.sized);
             row.size_sum = row.size_sum.saturating_add(chunk.size_sum);
         }
+    }
+
+    /// Whether the window has what the listing builds on, and was not given up or split since.
+    fn may_follow(&mut self, listed: &Listed) -> Result<bool> {
+        let row = self.index.windows.get(self.job, u64::from(listed.window.0))?;
+        let may_be = |state: &WindowState| matches!(state, WindowState::Pending | WindowState::Listed { .. });
+        Ok(row.is_some_and(|row| may_be(&row.state) && row.files == listed.held))
     }
 
     fn is_pending(&mut self, window: WindowId) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! The index: what the ledgers say, laid out for looking things up. A cache over sled, never the truth.
 //!
-//! One sled tree. Key: table u8, job u64, row u64 (big-endian, so that a job's rows lie together and in
+//! One sled for most jobs, one for each large job. Key: table u8, job u64, row u64 (big-endian, so that a job's rows lie together and in
 //! order). Every value is a version byte, the row, and a CRC-32 of key, version and row. Changes gather in
 //! memory and are written by [`Index::spill`] in one atomic batch together with the job rows, which say up
 //! to which ledger frame they hold; so a crash leaves rows that agree with each other, and the ledger's
@@ -12,16 +12,23 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trees;
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
 
 use skyhaul_model::JobId;
 use skyhaul_queue::Result;
 
 pub(crate) use row::Row;
-pub(crate) use rows::{ChunkRow, HistoryRow, JobRow, ResultRow, SealRef, WindowRow};
+pub(crate) use rows::{ChunkRow, HistoryRow, JobRow, ResultRow, SealRef, Stored, TroublesRow, WindowRow};
 pub(crate) use store::{IndexState, Trust, read_state, set_aside, write_state};
 pub(crate) use table::Table;
+pub(crate) use trees::own_path;
+
+use self::trees::{Batches, Trees};
+use crate::watch::Watch;
 
 /// Rows that are written in one batch; more make sled hold on to too much memory at once.
 const BATCH_ROWS: usize = 512;
@@ -31,8 +38,7 @@ const CACHED_ROWS: usize = 2_048;
 
 /// The index of all jobs.
 pub(crate) struct Index {
-    db: sled::Db,
-    path: PathBuf,
+    trees: Rc<RefCell<Trees>>,
     /// One row for each job, numbered 0.
     pub(crate) jobs: Table<JobRow>,
     /// By window.
@@ -43,41 +49,68 @@ pub(crate) struct Index {
     pub(crate) results: Table<ResultRow>,
     /// By file: only where there is something to remember.
     pub(crate) histories: Table<HistoryRow>,
+    /// One row for each job with failures, numbered 0.
+    pub(crate) troubles: Table<TroublesRow>,
 }
 
 impl Index {
-    /// Opens or creates the index in this folder.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let db = store::open_sled(path)?;
+    /// Opens or creates the index in this folder; the jobs in `own` have one of their own below `jobs`.
+    pub(crate) fn open(path: &Path, jobs: &Path, own: &[JobId], watch: Watch) -> Result<Self> {
+        let trees = Rc::new(RefCell::new(Trees::open(path, jobs, own, watch)?));
+        let path = || path.to_owned();
         Ok(Self {
-            jobs: Table::new(&db, path),
-            windows: Table::new(&db, path),
-            chunks: Table::new(&db, path),
-            results: Table::new(&db, path),
-            histories: Table::new(&db, path),
-            db,
-            path: path.to_owned(),
+            jobs: Table::new(&trees, path()),
+            windows: Table::new(&trees, path()),
+            chunks: Table::new(&trees, path()),
+            results: Table::new(&trees, path()),
+            histories: Table::new(&trees, path()),
+            troubles: Table::new(&trees, path()),
+            trees,
         })
     }
 
-    /// Writes what has changed, all of it or nothing.
+    /// Where operations on sled are announced.
+    pub(crate) fn watch(&self) -> Watch {
+        self.trees.borrow().watch().clone()
+    }
+
+    /// Whether the job has an index of its own.
+    pub(crate) fn is_own(&self, job: JobId) -> bool {
+        self.trees.borrow().is_own(job)
+    }
+
+    /// Gives the job an index of its own, an empty one; what was known of it is forgotten.
+    pub(crate) fn give_own(&mut self, job: JobId) -> Result<()> {
+        self.clear_job(job)?;
+        self.trees.borrow_mut().give_own(job)
+    }
+
+    /// Closes the job's own index, if it has one, until it is needed again.
+    pub(crate) fn put_away(&mut self, job: JobId) -> Result<()> {
+        if self.is_own(job) {
+            self.spill()?;
+        }
+        self.trees.borrow_mut().put_away(job)
+    }
+
+    /// Writes what has changed; of each job all of it or nothing.
     pub(crate) fn spill(&mut self) -> Result<()> {
-        let mut batch = sled::Batch::default();
-        let mut changed = self.jobs.drain_into(&mut batch);
-        changed += self.windows.drain_into(&mut batch);
-        changed += self.chunks.drain_into(&mut batch);
-        changed += self.results.drain_into(&mut batch);
-        changed += self.histories.drain_into(&mut batch);
+        let mut batches = Batches::default();
+        let mut changed = self.jobs.drain_into(&mut batches);
+        changed += self.windows.drain_into(&mut batches);
+        changed += self.chunks.drain_into(&mut batches);
+        changed += self.results.drain_into(&mut batches);
+        changed += self.histories.drain_into(&mut batches);
+        changed += self.troubles.drain_into(&mut batches);
         if changed > 0 {
-            self.db
-                .apply_batch(batch)
-                .map_err(|error| store::sled_error("cannot write", &self.path, error))?;
+            self.trees.borrow_mut().apply(batches)?;
         }
         if self.cached() > CACHED_ROWS {
             self.windows.forget();
             self.chunks.forget();
             self.results.forget();
             self.histories.forget();
+            self.troubles.forget();
         }
         Ok(())
     }
@@ -94,23 +127,25 @@ impl Index {
     /// Removes all rows of a job, in batches that are flushed one by one: sled 0.34.7 can lock up under a
     /// deep queue of deletions.
     pub(crate) fn clear_job(&mut self, job: JobId) -> Result<()> {
-        self.spill()?;
-        for table in [JobRow::TABLE, WindowRow::TABLE, ChunkRow::TABLE, ResultRow::TABLE, HistoryRow::TABLE] {
-            store::clear(&self.db, &self.path, table, job)?;
-        }
+        // First of all, so that no later batch brings them back, or the folder that they were in.
         self.jobs.forget_job(job);
         self.windows.forget_job(job);
         self.chunks.forget_job(job);
         self.results.forget_job(job);
         self.histories.forget_job(job);
-        Ok(())
+        self.troubles.forget_job(job);
+        let tables = [JobRow::TABLE, WindowRow::TABLE, ChunkRow::TABLE, ResultRow::TABLE];
+        let tables = [&tables[..], &[HistoryRow::TABLE, TroublesRow::TABLE]].concat();
+        self.trees.borrow_mut().clear(job, &tables)
     }
 
     /// Writes and syncs everything, so that it can be believed whatever happens after.
     pub(crate) fn close(mut self) -> Result<()> {
         self.spill()?;
-        let Self { db, path, .. } = self;
-        store::close_sled(db, &path)
+        let trees = Rc::clone(&self.trees);
+        drop(self);
+        // The tables were the others that had it.
+        Rc::into_inner(trees).map_or(Ok(()), |trees| trees.into_inner().close())
     }
 
     fn cached(&self) -> usize {

@@ -11,6 +11,8 @@ pub(crate) trait Row: Sized + Clone {
     const TABLE: u8;
     /// The version that is written.
     const VERSION: u8;
+    /// Whether the shared sled has a copy of the rows of jobs that have a sled of their own.
+    const COPIED: bool = false;
 
     /// The row's body.
     fn encode(&self) -> Vec<u8>;

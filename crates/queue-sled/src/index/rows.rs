@@ -4,7 +4,7 @@
 //! of each for every 256 files. No row grows with the size of its job.
 
 use serde::{Deserialize, Serialize};
-use skyhaul_model::{FileError, FileState, Intent, Plan, WindowState, WindowTarget};
+use skyhaul_model::{FileError, FileState, Intent, NoResume, Plan, Troubles, WindowState, WindowTarget};
 
 use super::Row;
 use crate::codec::{self, Bytes, Moment, put_signed, put_varint};
@@ -41,6 +41,8 @@ pub(crate) struct JobRow {
     pub(crate) bytes_done: u64,
     pub(crate) bytes_received: u64,
     pub(crate) bytes_adopted: u64,
+    /// Bytes of the ledger that tell of what is past.
+    pub(crate) dead: u64,
 }
 
 /// A window.
@@ -51,6 +53,10 @@ pub(crate) struct WindowRow {
     pub(crate) failures: u32,
     pub(crate) error: Option<FileError>,
     pub(crate) not_before: Option<Moment>,
+    /// Files that it has brought so far.
+    pub(crate) files: u64,
+    /// Where they are: first chunks and numbers of chunks, one run for each listing that brought any.
+    pub(crate) runs: Vec<(u32, u32)>,
 }
 
 /// A chunk: where its frame lies, and two bits of state for each of its files.
@@ -60,7 +66,19 @@ pub(crate) struct ChunkRow {
     pub(crate) offset: u64,
     /// Files; 0 for a chunk whose frame was lost to damage.
     pub(crate) count: u16,
+    /// Files that have a history: most chunks have none, and then nobody looks for one.
+    pub(crate) histories: u16,
     bits: Vec<u8>,
+}
+
+/// What the two bits of a file say. Active is never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Pending,
+    Done,
+    Failed,
+    /// Pending; it was done and is to be compared with what its server has.
+    Recheck,
 }
 
 /// What is known of a chunk's sealed files, by slot.
@@ -87,7 +105,14 @@ pub(crate) struct HistoryRow {
     pub(crate) received: u64,
     pub(crate) not_before: Option<Moment>,
     pub(crate) error: Option<FileError>,
+    pub(crate) no_resume: Option<NoResume>,
+    /// Of a failed file: whether it is to be compared with what its server has once it is put back.
+    pub(crate) recheck: bool,
 }
+
+/// What failed so far in a job, counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TroublesRow(pub(crate) Troubles);
 
 impl Default for JobRow {
     fn default() -> Self {
@@ -113,13 +138,15 @@ impl Default for JobRow {
             bytes_done: 0,
             bytes_received: 0,
             bytes_adopted: 0,
+            dead: 0,
         }
     }
 }
 
 impl Row for JobRow {
     const TABLE: u8 = b'J';
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+    const COPIED: bool = true;
 
     fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -132,7 +159,7 @@ impl Row for JobRow {
 
 impl Row for WindowRow {
     const TABLE: u8 = b'W';
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -145,6 +172,19 @@ impl Row for WindowRow {
 
 impl Row for HistoryRow {
     const TABLE: u8 = b'H';
+    const VERSION: u8 = 2;
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    fn decode(body: &[u8]) -> Option<Self> {
+        codec::decode(body)
+    }
+}
+
+impl Row for TroublesRow {
+    const TABLE: u8 = b'T';
     const VERSION: u8 = 1;
 
     fn encode(&self) -> Vec<u8> {
@@ -156,34 +196,51 @@ impl Row for HistoryRow {
     }
 }
 
+impl Stored {
+    /// The state as others see it.
+    pub(crate) fn state(self) -> FileState {
+        match self {
+            Self::Pending | Self::Recheck => FileState::Pending,
+            Self::Done => FileState::Done,
+            Self::Failed => FileState::Failed,
+        }
+    }
+}
+
 impl ChunkRow {
     /// A chunk of pending files, but for the `lost` ones, which have failed.
     pub(crate) fn new(offset: u64, count: u16, lost: &[u16]) -> Self {
-        let mut row = Self { offset, count, bits: vec![0; usize::from(count).div_ceil(4)] };
-        lost.iter().for_each(|&slot| row.set(slot, FileState::Failed));
+        let mut row = Self { offset, count, histories: 0, bits: vec![0; usize::from(count).div_ceil(4)] };
+        lost.iter().for_each(|&slot| row.set(slot, Stored::Failed));
         row
     }
 
-    /// The stored state of a file; none if there is no such slot. Active is never stored.
+    /// The state of a file; none if there is no such slot.
     pub(crate) fn state(&self, slot: u16) -> Option<FileState> {
+        self.stored(slot).map(Stored::state)
+    }
+
+    /// What is stored of a file; none if there is no such slot.
+    pub(crate) fn stored(&self, slot: u16) -> Option<Stored> {
         if slot >= self.count {
             return None;
         }
         let byte = self.bits.get(usize::from(slot / 4))?;
-        match (byte >> ((slot % 4) * 2)) & 3 {
-            0 => Some(FileState::Pending),
-            1 => Some(FileState::Done),
-            2 => Some(FileState::Failed),
-            _ => None,
-        }
+        Some(match (byte >> ((slot % 4) * 2)) & 3 {
+            0 => Stored::Pending,
+            1 => Stored::Done,
+            2 => Stored::Failed,
+            _ => Stored::Recheck,
+        })
     }
 
-    /// Stores a state; active is pending here.
-    pub(crate) fn set(&mut self, slot: u16, state: FileState) {
+    /// Stores a state.
+    pub(crate) fn set(&mut self, slot: u16, state: Stored) {
         let bits = match state {
-            FileState::Pending | FileState::Active => 0,
-            FileState::Done => 1,
-            FileState::Failed => 2,
+            Stored::Pending => 0,
+            Stored::Done => 1,
+            Stored::Failed => 2,
+            Stored::Recheck => 3,
         };
         if let Some(byte) = self.bits.get_mut(usize::from(slot / 4)) {
             let shift = (slot % 4) * 2;
@@ -191,7 +248,7 @@ impl ChunkRow {
         }
     }
 
-    /// Slots from `from` on whose stored state is this one.
+    /// Slots from `from` on whose state is this one.
     pub(crate) fn slots(&self, state: FileState, from: u16) -> impl Iterator<Item = u16> {
         (from..self.count).filter(move |&slot| self.state(slot) == Some(state))
     }
@@ -199,12 +256,13 @@ impl ChunkRow {
 
 impl Row for ChunkRow {
     const TABLE: u8 = b'C';
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.bits.len() + 12);
         put_varint(&mut body, self.offset);
         put_varint(&mut body, u64::from(self.count));
+        put_varint(&mut body, u64::from(self.histories));
         body.extend_from_slice(&self.bits);
         body
     }
@@ -213,8 +271,9 @@ impl Row for ChunkRow {
         let mut bytes = Bytes::new(body);
         let offset = bytes.varint()?;
         let count = u16::try_from(bytes.varint()?).ok()?;
+        let histories = u16::try_from(bytes.varint()?).ok()?;
         let bits = bytes.take(usize::from(count).div_ceil(4))?.to_vec();
-        bytes.is_empty().then_some(Self { offset, count, bits })
+        bytes.is_empty().then_some(Self { offset, count, histories, bits })
     }
 }
 

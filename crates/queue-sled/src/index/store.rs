@@ -14,16 +14,13 @@ use skyhaul_queue::{QueueError, Result};
 use crate::boot::BootId;
 use crate::disk;
 
-/// sled's page cache, in bytes.
-const CACHE_BYTES: u64 = 64 << 20;
-
 /// sled collects its garbage only in its flusher, which runs this often.
 const FLUSH_EVERY_MS: u64 = 500;
 
 /// Deletions between two flushes.
 const CLEAR_ROWS: usize = 256;
 
-const STATE_VERSION: &str = "skyhaul-index 1";
+const STATE_VERSION: &str = "skyhaul-index 2";
 
 /// What the state file says of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +36,10 @@ pub(crate) enum IndexState {
 /// Whether the index is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// It was closed cleanly, or its process died within this boot.
-    Believed,
+    /// It was closed cleanly.
+    Clean,
+    /// Its process died within this boot: what each sled had last written may be missing.
+    SameBoot,
     /// It was not there.
     Fresh,
     /// It has to be rebuilt.
@@ -62,8 +61,8 @@ pub(crate) fn read_state(file: &Path, index: &Path, boot: &BootId) -> Result<Tru
             Trust::Doubted("its state file is of another version or damaged")
         }
         _ if !index.exists() => Trust::Doubted("it is missing"),
-        "clean" => Trust::Believed,
-        "open" if boot.is_same_boot(earlier) => Trust::Believed,
+        "clean" => Trust::Clean,
+        "open" if boot.is_same_boot(earlier) => Trust::SameBoot,
         "open" => Trust::Doubted("the machine stopped while it was in use"),
         "rebuild" => Trust::Doubted("it was found damaged or its rebuilding was cut short"),
         _ => Trust::Doubted("its state file is damaged"),
@@ -87,7 +86,7 @@ pub(crate) fn set_aside(index: &Path) -> Result<()> {
     if index.exists() { disk::rename(index, &aside) } else { Ok(()) }
 }
 
-pub(super) fn open_sled(path: &Path) -> Result<sled::Db> {
+pub(super) fn open_sled(path: &Path, cache_bytes: u64) -> Result<sled::Db> {
     disk::create_dir(path)?;
     for name in disk::names(path)? {
         if name.ends_with(".generating") {
@@ -96,7 +95,7 @@ pub(super) fn open_sled(path: &Path) -> Result<sled::Db> {
     }
     let config = sled::Config::new()
         .path(path)
-        .cache_capacity(CACHE_BYTES)
+        .cache_capacity(cache_bytes)
         .flush_every_ms(Some(FLUSH_EVERY_MS))
         .mode(sled::Mode::HighThroughput);
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));

@@ -1,17 +1,20 @@
 //! One table of the index: rows that have changed are kept in memory until they are written together.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::rc::Rc;
 
 use skyhaul_model::JobId;
 use skyhaul_queue::{QueueError, Result};
 
-use super::row::{Row, key, number, seal, unseal};
-use super::store::sled_error;
+use super::row::{Row, key, seal, unseal};
+use super::trees::{Batches, Trees};
 
 /// Rows of one kind.
 pub(crate) struct Table<R> {
-    tree: sled::Tree,
+    trees: Rc<RefCell<Trees>>,
+    /// The index, for errors to name.
     path: PathBuf,
     /// What is known of rows, newer than or equal to what sled holds.
     cache: BTreeMap<(JobId, u64), Cached<R>>,
@@ -24,8 +27,8 @@ struct Cached<R> {
 }
 
 impl<R: Row> Table<R> {
-    pub(super) fn new(tree: &sled::Tree, path: &Path) -> Self {
-        Self { tree: tree.clone(), path: path.to_owned(), cache: BTreeMap::new(), changed: 0 }
+    pub(super) fn new(trees: &Rc<RefCell<Trees>>, path: PathBuf) -> Self {
+        Self { trees: Rc::clone(trees), path, cache: BTreeMap::new(), changed: 0 }
     }
 
     /// The row, kept in memory for the next time.
@@ -64,34 +67,35 @@ impl<R: Row> Table<R> {
 
     /// The numbers of up to `limit` rows that are written, from `from` on. Unwritten changes are not seen.
     pub(crate) fn written(&self, job: JobId, from: u64, limit: usize) -> Result<Vec<u64>> {
-        let range = self.tree.range(key::<R>(job, from)..=key::<R>(job, u64::MAX));
-        let mut numbers = Vec::new();
-        for item in range.keys().take(limit) {
-            let key = item.map_err(|error| sled_error("cannot read", &self.path, error))?;
-            numbers.extend(number(&key));
-        }
-        Ok(numbers)
+        let (from, to) = (key::<R>(job, from), key::<R>(job, u64::MAX));
+        self.trees.borrow_mut().numbers(job, from, to, limit)
     }
 
-    /// The jobs that have rows which are written.
+    /// The jobs that the shared sled has rows of.
     pub(crate) fn jobs(&self) -> Result<Vec<JobId>> {
-        let mut jobs = Vec::new();
-        for item in self.tree.scan_prefix([R::TABLE]).keys() {
-            let key = item.map_err(|error| sled_error("cannot read", &self.path, error))?;
-            let id = key.get(1..9).and_then(|bytes| bytes.first_chunk::<8>());
-            jobs.extend(id.map(|bytes| JobId(u64::from_be_bytes(*bytes))));
-        }
-        jobs.dedup();
-        Ok(jobs)
+        self.trees.borrow().jobs(R::TABLE)
     }
 
-    /// Adds what has changed to the batch; says how many rows.
-    pub(super) fn drain_into(&mut self, batch: &mut sled::Batch) -> usize {
+    /// The shared sled's copy of a row that another one holds.
+    pub(crate) fn copy(&self, job: JobId, number: u64) -> Result<Option<R>> {
+        let key = key::<R>(job, number);
+        let found = self.trees.borrow().get_copy(&key)?;
+        Ok(found.and_then(|value| unseal(&key, &value)))
+    }
+
+    /// Adds what has changed to the batches; says how many rows.
+    pub(super) fn drain_into(&mut self, batches: &mut Batches) -> usize {
+        let trees = self.trees.borrow();
         for (&(job, number), cached) in self.cache.iter_mut().filter(|(_, cached)| cached.changed) {
             let key = key::<R>(job, number);
-            match &cached.row {
-                Some(row) => batch.insert(&key[..], seal(&key, row)),
-                None => batch.remove(&key[..]),
+            let home = trees.home(job);
+            let copy = (R::COPIED && home.is_some()).then_some(None);
+            for home in std::iter::once(home).chain(copy) {
+                let batch = batches.of(home);
+                match &cached.row {
+                    Some(row) => batch.insert(&key[..], seal(&key, row)),
+                    None => batch.remove(&key[..]),
+                }
             }
             cached.changed = false;
         }
@@ -132,7 +136,7 @@ impl<R: Row> Table<R> {
 
     fn fetch(&self, job: JobId, number: u64) -> Result<Option<R>> {
         let key = key::<R>(job, number);
-        let found = self.tree.get(key).map_err(|error| sled_error("cannot read", &self.path, error))?;
+        let found = self.trees.borrow_mut().get(job, &key)?;
         let damaged = || QueueError::Damaged {
             path: self.path.clone(),
             what: format!("row {number} of table '{}' of job {job} is not whole", char::from(R::TABLE)),

@@ -10,6 +10,10 @@ use crate::disk;
 
 const JOB: JobId = JobId(258);
 
+fn index_at(path: &std::path::Path) -> Index {
+    Index::open(path, &path.with_extension("jobs"), &[], Watch::new()).unwrap()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -22,8 +26,8 @@ fn seal_ref(at: u64) -> SealRef {
 #[test]
 fn the_formats_bytes_are_these() {
     let mut chunk = ChunkRow::new(300, 5, &[4]);
-    chunk.set(1, FileState::Done);
-    assert_eq!(hex(&chunk.encode()), "ac02050402");
+    chunk.set(1, Stored::Done);
+    assert_eq!(hex(&chunk.encode()), "ac0205000402");
     let mut results = ResultRow::default();
     results.set(3, Some(seal_ref(100)));
     results.set(1, Some(seal_ref(201)));
@@ -34,18 +38,22 @@ fn the_formats_bytes_are_these() {
         received: 9,
         not_before: None,
         error: Some(FileError::new(ErrorKind::Http, "x")),
+        no_resume: None,
+        recheck: true,
     };
-    assert_eq!(hex(&history.encode()), "0201090001020178");
+    assert_eq!(hex(&history.encode()), "02010900010201780001");
     let window = WindowRow {
         target: WindowTarget::Slice { offset: 1, length: 2, first_line: 3 },
         state: WindowState::Failed,
         failures: 4,
         error: None,
         not_before: None,
+        files: 300,
+        runs: vec![(5, 2)],
     };
-    assert_eq!(hex(&window.encode()), "0101020303040000");
+    assert_eq!(hex(&window.encode()), "0101020303040000fb2c01010502");
     assert_eq!(hex(&key::<ChunkRow>(JOB, 7)), "4300000000000001020000000000000007");
-    assert_eq!(hex(&JobRow::default().encode()), "00".repeat(23));
+    assert_eq!(hex(&JobRow::default().encode()), "00".repeat(24));
 }
 
 #[test]
@@ -63,13 +71,13 @@ fn a_value_in_the_wrong_place_is_no_row() {
 fn rows_are_seen_at_once_and_written_together() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");
-    let mut index = Index::open(&path).unwrap();
+    let mut index = index_at(&path);
     for number in 0..3 {
         index.chunks.put(JOB, number, ChunkRow::new(number, 4, &[]));
     }
     index.chunks.remove(JOB, 1);
-    index.chunks.edit(JOB, 2, |row| row.set(0, FileState::Done)).unwrap();
-    index.chunks.edit(JOB, 9, |row| row.set(0, FileState::Done)).unwrap();
+    index.chunks.edit(JOB, 2, |row| row.set(0, Stored::Done)).unwrap();
+    index.chunks.edit(JOB, 9, |row| row.set(0, Stored::Done)).unwrap();
     assert_eq!(index.chunks.changed(), 3);
     assert_eq!(index.chunks.get(JOB, 1).unwrap(), None);
     assert_eq!(index.chunks.written(JOB, 0, 9).unwrap(), Vec::<u64>::new());
@@ -79,7 +87,7 @@ fn rows_are_seen_at_once_and_written_together() {
     index.chunks.put(JobId(2), 0, ChunkRow::new(0, 1, &[]));
     index.close().unwrap();
 
-    let mut index = Index::open(&path).unwrap();
+    let mut index = index_at(&path);
     assert_eq!(index.chunks.peek(JOB, 2).unwrap().unwrap().state(0), Some(FileState::Done));
     assert_eq!(index.chunks.jobs().unwrap(), [JobId(2), JOB]);
     index.clear_job(JOB).unwrap();
@@ -91,11 +99,11 @@ fn rows_are_seen_at_once_and_written_together() {
 fn a_half_written_snapshot_does_not_keep_the_index_shut() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");
-    let mut index = Index::open(&path).unwrap();
+    let mut index = index_at(&path);
     index.chunks.put(JOB, 0, ChunkRow::new(0, 4, &[]));
     index.close().unwrap();
     std::fs::write(path.join("snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
-    let mut index = Index::open(&path).unwrap();
+    let mut index = index_at(&path);
     assert!(index.chunks.get(JOB, 0).unwrap().is_some());
 }
 
@@ -105,6 +113,7 @@ fn the_index_is_believed_when_closed_or_within_one_boot() {
     let (file, index) = (dir.path().join("index.state"), dir.path().join("index"));
     let (now, then) = (BootId::named("now"), BootId::named("then"));
     let trust = |boot: &BootId| read_state(&file, &index, boot).unwrap();
+    let believed = |boot: &BootId| matches!(trust(boot), Trust::Clean | Trust::SameBoot);
     assert_eq!(trust(&now), Trust::Fresh);
     disk::create_dir(&index).unwrap();
     assert!(matches!(trust(&now), Trust::Doubted(_)));
@@ -114,8 +123,8 @@ fn the_index_is_believed_when_closed_or_within_one_boot() {
         (IndexState::Rebuild, false, false),
     ] {
         write_state(&file, state, &now).unwrap();
-        assert_eq!(trust(&now) == Trust::Believed, same, "{state:?} in the same boot");
-        assert_eq!(trust(&then) == Trust::Believed, other, "{state:?} in another boot");
+        assert_eq!(believed(&now), same, "{state:?} in the same boot");
+        assert_eq!(believed(&then), other, "{state:?} in another boot");
     }
     std::fs::write(&file, b"\xff\xfe").unwrap();
     assert!(matches!(trust(&now), Trust::Doubted(_)));
@@ -126,11 +135,11 @@ fn the_index_is_believed_when_closed_or_within_one_boot() {
 
 proptest! {
     #[test]
-    fn states_are_kept_apart(count in 1..=256u16, changes in prop::collection::vec((0..300u16, 0..3usize), 0..60)) {
+    fn states_are_kept_apart(count in 1..=256u16, changes in prop::collection::vec((0..300u16, 0..4usize), 0..60)) {
         let mut row = ChunkRow::new(7, count, &[]);
-        let mut model = vec![FileState::Pending; usize::from(count)];
+        let mut model = vec![Stored::Pending; usize::from(count)];
         for (slot, state) in changes {
-            let state = [FileState::Pending, FileState::Done, FileState::Failed][state];
+            let state = [Stored::Pending, Stored::Done, Stored::Failed, Stored::Recheck][state];
             if slot < count {
                 row.set(slot, state);
                 model[usize::from(slot)] = state;
@@ -138,11 +147,11 @@ proptest! {
         }
         let row = ChunkRow::decode(&row.encode()).unwrap();
         for (slot, state) in (0..).zip(&model) {
-            prop_assert_eq!(row.state(slot), Some(*state));
+            prop_assert_eq!((row.stored(slot), row.state(slot)), (Some(*state), Some(state.state())));
         }
         prop_assert_eq!(row.state(count), None);
         let done: Vec<u16> = row.slots(FileState::Done, 1).collect();
-        let wanted: Vec<u16> = (1..count).filter(|&slot| model[usize::from(slot)] == FileState::Done).collect();
+        let wanted: Vec<u16> = (1..count).filter(|&slot| model[usize::from(slot)] == Stored::Done).collect();
         prop_assert_eq!(done, wanted);
     }
 

@@ -1,5 +1,5 @@
-//! What was lately read from ledgers: unpacked chunks and frames of seals. Small, and never stale, since
-//! frames do not change.
+//! What was lately read from ledgers: unpacked chunks and frames of seals. Small, and stale only when a ledger
+//! is written anew, since frames do not change.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use crate::pack::unpack;
 /// Chunks and frames that are kept: a page of files or a batch of claims comes from a few neighbours.
 const KEPT: usize = 16;
 
-/// Frames by job and offset. A job's number is never used again, so nothing has to be forgotten.
+/// Frames by job and offset. A job's number is never used again.
 #[derive(Default)]
 pub(super) struct Cache {
     chunks: Kept<Vec<FileSpec>>,
@@ -27,6 +27,12 @@ type Kept<T> = VecDeque<(Place, Rc<T>)>;
 type Place = (JobId, u64);
 
 impl Cache {
+    /// Forgets a job's: its ledger was written anew.
+    pub(super) fn forget_job(&mut self, job: JobId) {
+        self.chunks.retain(|((of, _), _)| *of != job);
+        self.seals.retain(|((of, _), _)| *of != job);
+    }
+
     /// The file at a slot of the chunk whose frame lies at `offset`.
     pub(super) fn spec(&mut self, job: &mut Job, offset: u64, slot: u16) -> Result<FileSpec> {
         let files = lookup(&mut self.chunks, (job.id, offset), || match job.ledger.read(offset)? {

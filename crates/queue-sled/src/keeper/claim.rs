@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use skyhaul_model::{FileSeq, FileState, JobId};
-use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, FileRef, LeaseOwner, QueueError, Result};
+use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, FileRef, Known, LeaseOwner, QueueError, Result};
 
 use super::Keeper;
 use crate::apply::{Entry, load, place, time};
@@ -100,7 +100,11 @@ impl Keeper {
             failures: entry.failures,
             last_error: entry.error,
             received: entry.received,
-            sealed,
+            known: match sealed {
+                None => Known::Nothing,
+                Some(sealed) if entry.recheck => Known::Recheck(sealed),
+                Some(sealed) => Known::Sealed(sealed),
+            },
         })
     }
 
@@ -141,14 +145,14 @@ fn take_next(job: &mut Job, index: &mut Index, now: Timestamp, lease: Lease) -> 
 }
 
 /// The next file that may be pending: of those that came back, else at the cursor, which moves on.
-fn next_candidate(job: &mut Job, index: &Index) -> Result<Option<FileSeq>> {
+fn next_candidate(job: &mut Job, index: &mut Index) -> Result<Option<FileSeq>> {
     if let Some(seq) = job.dispatch.returned.pop_first() {
         return Ok(Some(seq));
     }
     while let Some((chunk, slot)) =
         place(job.dispatch.cursor).filter(|(chunk, _)| *chunk < job.row.next_chunk)
     {
-        let row = index.chunks.peek(job.id, u64::from(chunk))?;
+        let row = index.chunks.get(job.id, u64::from(chunk))?;
         let found = row.and_then(|row| row.slots(FileState::Pending, slot).next());
         match found {
             Some(slot) => {

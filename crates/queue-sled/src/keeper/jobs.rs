@@ -1,6 +1,6 @@
 //! Commands on jobs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord, NewWindow, Plan};
@@ -127,6 +127,9 @@ impl Keeper {
 
     pub(crate) fn remove_job(&mut self, id: JobId) -> Result<()> {
         self.job(id)?;
+        // Some systems do not rename folders that hold an open file.
+        let put_away = self.index.put_away(id);
+        self.or_stop(put_away)?;
         self.dir.hide_job(id)?;
         // From here on the job is gone, whatever becomes of its rows and files.
         self.jobs.remove(&id);
@@ -146,6 +149,24 @@ impl Keeper {
             path,
             what: "it holds no headers; give them again with --header".to_owned(),
         })
+    }
+
+    /// Puts a copied list of checksums in its place, or takes away the one that is there.
+    pub(crate) fn set_checksums(&mut self, id: JobId, copy: Option<&Path>) -> Result<()> {
+        let place = self.checksums_path(id);
+        let set = match (copy, place) {
+            (Some(copy), Ok(place)) => disk::rename(copy, &place),
+            (None, Ok(place)) => disk::remove(&place).and_then(|()| disk::sync_dir(&self.dir.job(id))),
+            (Some(copy), Err(error)) => disk::remove(copy).and(Err(error)),
+            (None, Err(error)) => Err(error),
+        };
+        self.changed = true;
+        set
+    }
+
+    /// Where the job's list of checksums lies, if it has one.
+    pub(crate) fn checksums_path(&self, id: JobId) -> Result<PathBuf> {
+        self.job(id).map(|_| self.dir.checksums(id))
     }
 
     /// Where the job's list of files lies, if it has one.

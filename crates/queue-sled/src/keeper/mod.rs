@@ -9,6 +9,8 @@ mod claim;
 mod jobs;
 mod plan;
 mod read;
+mod relist;
+mod trouble;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ use crate::index::{Index, IndexState, write_state};
 use crate::job::Job;
 use crate::ledger::{Event, FrameMark};
 use crate::state_dir::StateDir;
+use crate::{disk, recover, rewrite};
 
 /// Everything, behind one thread.
 pub(crate) struct Keeper {
@@ -72,6 +75,11 @@ impl Keeper {
         self.revision.subscribe()
     }
 
+    #[cfg(test)]
+    pub(crate) fn watch(&self) -> crate::watch::Watch {
+        self.index.watch()
+    }
+
     pub(crate) fn dir(&self) -> &StateDir {
         &self.dir
     }
@@ -100,7 +108,8 @@ impl Keeper {
         for id in std::mem::take(&mut self.unsynced) {
             let synced = self.jobs.get_mut(&id).map_or(Ok(()), |job| job.ledger.sync());
             self.or_stop(synced)?;
-            self.put_ledger_away(id);
+            let settled = self.settle_place(id);
+            self.or_stop(settled)?;
         }
         let spilled = self.index.spill_if_large();
         self.or_stop(spilled)?;
@@ -161,11 +170,48 @@ impl Keeper {
         }
     }
 
-    /// Finished jobs keep no file open.
-    fn put_ledger_away(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.row.finished_at.is_some()) {
-            job.ledger.put_away();
+    /// A job that has become large gets an index of its own; finished jobs keep nothing open.
+    fn settle_place(&mut self, id: JobId) -> Result<()> {
+        let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
+        if job.row.files > recover::LARGE_JOB && !self.index.is_own(id) {
+            job.row = recover::move_to_own(&mut self.index, &mut job.ledger, id)?;
         }
+        if rewrite::is_worth_it(job) {
+            self.rewrite_ledger(id)?;
+        }
+        let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
+        if job.row.finished_at.is_some() {
+            job.ledger.put_away();
+            self.index.put_away(id)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a shorter ledger in the place of the job's. If none can be written, the old one does.
+    fn rewrite_ledger(&mut self, id: JobId) -> Result<()> {
+        let fresh = self.dir.fresh_ledger(id);
+        let watch = self.index.watch();
+        let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
+        let written = rewrite::rewrite(job, &mut self.index, &fresh, &watch);
+        // One try for each opening, unless it grows to twice its size again.
+        job.row.dead = 0;
+        match written {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(job = id.0, "the job's ledger cannot be written anew and stays as it is");
+                return disk::remove(&fresh);
+            }
+            Err(error) => {
+                tracing::warn!(job = id.0, %error, "the job's ledger could not be written anew");
+                return disk::remove(&fresh);
+            }
+        }
+        job.ledger.put_away();
+        disk::rename(&fresh, &self.dir.ledger(id))?;
+        self.cache.forget_job(id);
+        job.ledger.reopen()?;
+        job.row = recover::reread(&mut self.index, &mut job.ledger, id)?;
+        Ok(())
     }
 
     fn job(&self, id: JobId) -> Result<&Job> {

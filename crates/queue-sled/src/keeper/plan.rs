@@ -13,8 +13,8 @@ use crate::apply::time;
 use crate::codec::Moment;
 use crate::dispatch::{Lease, WindowClaim};
 use crate::index::WindowRow;
-use crate::ledger::{ChunkRef, Event, Listed};
-use crate::pack::{CHUNK_BYTES, CHUNK_FILES, next_chunk, pack, plain_length};
+use crate::ledger::{Event, Listed};
+use crate::pack::{CHUNK_BYTES, CHUNK_FILES, chunk_ref, next_chunk, pack, plain_length};
 
 /// Windows of a page, at most.
 const PAGE_WINDOWS: usize = 4_096;
@@ -25,12 +25,16 @@ impl Keeper {
             return Ok(());
         }
         let at = now.into();
-        let event = match outcome {
-            PlanOutcome::Windows(windows) => Event::Planned { windows, at },
-            PlanOutcome::Refused(error) => Event::Refused { error, at },
-        };
-        self.record(id, &event)?;
-        self.offer_windows(id, WindowId(0))
+        match outcome {
+            PlanOutcome::Windows(windows) => {
+                self.record(id, &Event::Planned { windows, at })?;
+                self.offer_windows(id, WindowId(0))
+            }
+            PlanOutcome::Refused(error) => {
+                self.record(id, &Event::Refused { error: error.clone(), at })?;
+                self.note_listing_trouble(id, &error, "the query", now)
+            }
+        }
     }
 
     pub(crate) fn claim_windows(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimedWindow>> {
@@ -52,6 +56,7 @@ impl Keeper {
     }
 
     pub(crate) fn stage_files(&mut self, id: JobId, window: WindowId, files: Vec<FileSpec>) -> Result<()> {
+        let files = self.unknown_files(id, window, files)?;
         self.claim_of(id, window)?.rest.extend(files);
         loop {
             let rest = &self.claim_of(id, window)?.rest;
@@ -85,6 +90,11 @@ impl Keeper {
         if let Some(event) = &event {
             self.record(id, event)?;
         }
+        if let Some(Event::Retry { error, .. } | Event::WindowFailed { error, .. }) = &event {
+            let row = self.index.windows.peek(id, u64::from(window.0))?;
+            let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
+            self.note_listing_trouble(id, error, &asked, now)?;
+        }
         self.job_mut(id)?.dispatch.window_claims.remove(&window);
         match event {
             Some(Event::Split { first, .. }) => self.offer_windows(id, first),
@@ -115,7 +125,7 @@ impl Keeper {
         let found = self.index.windows.peek(id, u64::from(window.0))?;
         let row = found.ok_or(QueueError::NotClaimed(id, window))?;
         let lease = Lease { owner: request.owner, until: request.until };
-        let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new() };
+        let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new(), known: None };
         self.job_mut(id)?.dispatch.window_claims.insert(window, claim);
         Ok(ClaimedWindow { job: id, window: window_record(window, row) })
     }
@@ -143,11 +153,11 @@ impl Keeper {
     }
 
     /// Lets the windows from this one on be claimed.
-    fn offer_windows(&mut self, id: JobId, first: WindowId) -> Result<()> {
+    pub(super) fn offer_windows(&mut self, id: JobId, first: WindowId) -> Result<()> {
         (first.0..self.job(id)?.row.next_window).try_for_each(|window| self.give_back(id, WindowId(window)))
     }
 
-    fn claim_of(&mut self, id: JobId, window: WindowId) -> Result<&mut WindowClaim> {
+    pub(super) fn claim_of(&mut self, id: JobId, window: WindowId) -> Result<&mut WindowClaim> {
         let claims = &mut self.job_mut(id)?.dispatch.window_claims;
         claims.get_mut(&window).ok_or(QueueError::NotClaimed(id, window))
     }
@@ -171,23 +181,12 @@ impl Keeper {
             self.stage_chunk(id, window)?;
         }
         let chunks = self.claim_of(id, window)?.chunks.clone();
-        Ok(Listed { window, first_chunk: self.job(id)?.row.next_chunk, chunks, bytes, at })
-    }
-}
-
-fn chunk_ref(offset: u64, files: &[FileSpec]) -> ChunkRef {
-    let lost = (0..).zip(files).filter(|(_, file)| file.path.is_err()).map(|(slot, _)| slot);
-    let sizes = || files.iter().filter_map(|file| file.size);
-    ChunkRef {
-        offset,
-        count: files.len() as u16,
-        lost: lost.collect(),
-        sized: sizes().count() as u16,
-        size_sum: sizes().fold(0, u64::saturating_add),
+        let held = self.index.windows.peek(id, u64::from(window.0))?.map_or(0, |row| row.files);
+        Ok(Listed { window, first_chunk: self.job(id)?.row.next_chunk, chunks, bytes, at, held })
     }
 }
 
 fn window_record(id: WindowId, row: WindowRow) -> WindowRecord {
-    let WindowRow { target, state, failures, error, not_before } = row;
+    let WindowRow { target, state, failures, error, not_before, .. } = row;
     WindowRecord { id, target, state, failures, error, not_before: time(not_before) }
 }

@@ -80,6 +80,7 @@ impl Keeper {
             not_before: time(entry.not_before),
             sealed,
             received: claim.map_or(entry.received, |claim| claim.received.max(entry.received)),
+            no_resume: entry.no_resume,
         })
     }
 }

@@ -97,18 +97,22 @@ impl Keeper {
         let mut check = Check::default();
         let mut failed = ByJob::default();
         for attempt in attempts {
-            let FailedAttempt { file, error, failures, received, end } = attempt;
+            let FailedAttempt { file, error, failures, received, no_resume, end } = attempt;
             let received = received.max(self.checkpointed(file));
             let not_before = match end {
                 AttemptEnd::RetryAt(at) => Some(at.into()),
                 AttemptEnd::GiveUp => None,
             };
-            let told = FailedFile { seq: file.seq, error, failures, received, not_before };
+            let told = FailedFile { seq: file.seq, error, failures, received, not_before, no_resume };
             check.step(self, file, |entry| entry.failed(&told))?;
             failed.push(file.job, told);
         }
         let ends: Vec<_> = failed.iter().map(|(job, file)| (job, file.seq, time(file.not_before))).collect();
+        let troubles = failed.told();
         self.record_all(failed, |files| Event::Failed { files, at: now.into() })?;
+        for (job, failures) in troubles {
+            self.note_file_troubles(job, &failures, now)?;
+        }
         for (job, seq, not_before) in ends {
             let dispatch = &mut self.job_mut(job)?.dispatch;
             dispatch.end(seq);
@@ -178,6 +182,14 @@ impl<T> ByJob<T> {
 
     fn iter(&self) -> impl Iterator<Item = (JobId, &T)> {
         self.0.iter().flat_map(|(job, items)| items.iter().map(|item| (*job, item)))
+    }
+}
+
+impl ByJob<FailedFile> {
+    /// The files and what was said of them.
+    fn told(&self) -> BTreeMap<JobId, Vec<(FileRef, FileError)>> {
+        let told = |job, file: &FailedFile| (FileRef { job, seq: file.seq }, file.error.clone());
+        self.0.iter().map(|(&job, files)| (job, files.iter().map(|file| told(job, file)).collect())).collect()
     }
 }
 

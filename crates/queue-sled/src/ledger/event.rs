@@ -7,10 +7,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use skyhaul_model::{
-    FileError, FileSeq, Intent, JobKey, JobPolicy, NewWindow, Proof, Query, Sealed, Verified, WindowId,
+    FileError, FileSeq, Intent, JobKey, JobPolicy, NewWindow, NoResume, Proof, Query, Recheck, Sealed, Span,
+    Trouble, Verified, WindowId,
 };
 
 use super::frame::Frame;
+use super::old;
 use crate::codec::{self, Moment};
 
 /// One thing that happened.
@@ -48,6 +50,35 @@ pub(crate) enum Event {
     Received(Vec<ReceivedFile>),
     /// Published bytes were found missing or damaged.
     Invalidated(Vec<(FileSeq, FileError)>),
+    /// Failures, counted; those that came with earlier frames are not in it.
+    Troubled(Vec<Trouble>),
+    /// The windows that touch the span (none: all) are listed again.
+    Relisted { span: Option<Stretch>, files: Recheck },
+    /// Windows were added behind those that are there, numbered from `first`.
+    Extended { first: WindowId, windows: Vec<NewWindow>, at: Moment },
+    /// What files of a ledger that was written anew had been through.
+    Remembered(Vec<Remembered>),
+    /// All before was written anew; the job had finished then.
+    Rewritten { finished_at: Moment },
+}
+
+/// What a file has been through: its history row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    pub(crate) seq: FileSeq,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) received: u64,
+    pub(crate) error: Option<FileError>,
+    pub(crate) no_resume: Option<NoResume>,
+    pub(crate) recheck: bool,
+}
+
+/// A span as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stretch {
+    start: Moment,
+    end: Moment,
 }
 
 /// What makes a job this job, and what it was told first.
@@ -80,6 +111,9 @@ pub(crate) struct Listed {
     pub(crate) chunks: Vec<ChunkRef>,
     pub(crate) bytes: Option<u64>,
     pub(crate) at: Moment,
+    /// Files that the window had brought before: only what is not among them is in the chunks. Where a
+    /// reader knows of fewer, an earlier listing was lost, and this one alone is not the whole.
+    pub(crate) held: u64,
 }
 
 /// A chunk's frame, and what is in it.
@@ -125,6 +159,7 @@ pub(crate) struct FailedFile {
     pub(crate) received: u64,
     /// When it is tried again; none: given up.
     pub(crate) not_before: Option<Moment>,
+    pub(crate) no_resume: Option<NoResume>,
 }
 
 /// What was received for a file over all attempts.
@@ -144,6 +179,18 @@ pub(crate) enum Undecodable {
     Garbled,
 }
 
+impl From<Span> for Stretch {
+    fn from(Span { start, end }: Span) -> Self {
+        Self { start: start.into(), end: end.into() }
+    }
+}
+
+impl From<Stretch> for Span {
+    fn from(Stretch { start, end }: Stretch) -> Self {
+        Self { start: start.into(), end: end.into() }
+    }
+}
+
 impl SealedFile {
     pub(crate) fn new(seq: FileSeq, sealed: &Sealed) -> Self {
         let Sealed { size, sha256, verified, proof, received } = *sealed;
@@ -157,8 +204,31 @@ impl SealedFile {
 }
 
 impl Event {
-    /// The version in which every kind is written.
-    pub(crate) const VERSION: u8 = 1;
+    /// The version in which a kind is written; 0 for kinds that are not known.
+    pub(crate) fn newest_version(kind: u8) -> u8 {
+        match kind {
+            7 | 14 => 2,
+            1..=21 => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether it says nothing any more once later events have come: then it counts for nothing when a ledger's
+    /// live size is reckoned. Of others, parts may be past; that is for those who apply them to say.
+    pub(crate) fn is_past_when_followed(&self) -> bool {
+        match self {
+            Self::Created(_)
+            | Self::Planned { .. }
+            | Self::Extended { .. }
+            | Self::Chunk { .. }
+            | Self::Sealed(_)
+            | Self::Done { .. }
+            | Self::Remembered(_)
+            | Self::Rewritten { .. } => false,
+            Self::Listed(listed) => listed.chunks.is_empty(),
+            _ => true,
+        }
+    }
 
     /// The number of the kind.
     pub(crate) fn kind(&self) -> u8 {
@@ -179,6 +249,11 @@ impl Event {
             Self::Failed { .. } => 14,
             Self::Received(_) => 15,
             Self::Invalidated(_) => 16,
+            Self::Troubled(_) => 17,
+            Self::Relisted { .. } => 18,
+            Self::Extended { .. } => 19,
+            Self::Remembered(_) => 20,
+            Self::Rewritten { .. } => 21,
         }
     }
 
@@ -201,15 +276,23 @@ impl Event {
             Self::Failed { files, at } => codec::encode(&(files, at)),
             Self::Received(files) => codec::encode(files),
             Self::Invalidated(files) => codec::encode(files),
+            Self::Troubled(troubles) => codec::encode(troubles),
+            Self::Relisted { span, files } => codec::encode(&(span, files)),
+            Self::Extended { first, windows, at } => codec::encode(&(first, windows, at)),
+            Self::Remembered(files) => codec::encode(files),
+            Self::Rewritten { finished_at } => codec::encode(finished_at),
         }
     }
 
     /// What a whole frame says.
     pub(crate) fn decode(frame: &Frame) -> Result<Self, Undecodable> {
-        if frame.version > Self::VERSION || frame.kind > 16 {
-            return Err(Undecodable::Newer);
-        }
-        Self::decode_payload(frame.kind, &frame.payload).ok_or(Undecodable::Garbled)
+        let newest = Self::newest_version(frame.kind);
+        let decoded = match frame.version {
+            version if version > newest => return Err(Undecodable::Newer),
+            version if version < newest => old::decode_payload(frame.kind, &frame.payload),
+            _ => Self::decode_payload(frame.kind, &frame.payload),
+        };
+        decoded.ok_or(Undecodable::Garbled)
     }
 
     fn decode_payload(kind: u8, payload: &[u8]) -> Option<Self> {
@@ -238,6 +321,11 @@ impl Event {
             14 => decode(payload).map(|(files, at)| Self::Failed { files, at })?,
             15 => Self::Received(decode(payload)?),
             16 => Self::Invalidated(decode(payload)?),
+            17 => Self::Troubled(decode(payload)?),
+            18 => decode(payload).map(|(span, files)| Self::Relisted { span, files })?,
+            19 => decode(payload).map(|(first, windows, at)| Self::Extended { first, windows, at })?,
+            20 => Self::Remembered(decode(payload)?),
+            21 => decode(payload).map(|finished_at| Self::Rewritten { finished_at })?,
             _ => return None,
         })
     }
@@ -276,6 +364,18 @@ mod tests {
             failures: 1,
             received: 9,
             not_before: Some(at),
+            no_resume: Some(NoResume::NoRanges),
+        };
+        let trouble = Trouble::once(&error, "https://h/a", "D/a", at.into());
+        let span = Span { start: at.into(), end: at.into() };
+        let remembered = Remembered {
+            seq: FileSeq(1),
+            attempts: 2,
+            failures: 1,
+            received: 9,
+            error: Some(error.clone()),
+            no_resume: None,
+            recheck: true,
         };
         vec![
             Event::Created(Box::new(CreatedFacts {
@@ -289,8 +389,15 @@ mod tests {
             Event::Planned { windows: vec![NewWindow { target: target.clone() }], at },
             Event::Refused { error: error.clone(), at },
             Event::Chunk { window, packed: vec![1, 2, 3] },
-            Event::Listed(Listed { window, first_chunk: 5, chunks: vec![chunk], bytes: Some(12), at }),
-            Event::Split { window, first: WindowId(9), parts: vec![NewWindow { target }] },
+            Event::Listed(Listed {
+                window,
+                first_chunk: 5,
+                chunks: vec![chunk],
+                bytes: Some(12),
+                at,
+                held: 300,
+            }),
+            Event::Split { window, first: WindowId(9), parts: vec![NewWindow { target: target.clone() }] },
             Event::Retry { window, not_before: at, error: error.clone() },
             Event::WindowFailed { window, error: error.clone(), at },
             Event::Requeued,
@@ -298,7 +405,12 @@ mod tests {
             Event::Done { files: vec![DoneFile { seq: FileSeq(70_000), seal_at: 300 }], at },
             Event::Failed { files: vec![failed], at },
             Event::Received(vec![ReceivedFile { seq: FileSeq(2), received: 77, seal_lost: true }]),
-            Event::Invalidated(vec![(FileSeq(1), error)]),
+            Event::Invalidated(vec![(FileSeq(1), error.clone())]),
+            Event::Troubled(vec![trouble]),
+            Event::Relisted { span: Some(span.into()), files: Recheck::Done },
+            Event::Extended { first: window, windows: vec![NewWindow { target }], at },
+            Event::Remembered(vec![remembered]),
+            Event::Rewritten { finished_at: at },
         ]
     }
 
@@ -310,7 +422,8 @@ mod tests {
     fn every_kind_comes_back() {
         for (index, event) in samples().into_iter().enumerate() {
             assert_eq!(usize::from(event.kind()), index + 1);
-            assert_eq!(Event::decode(&frame(event.kind(), 1, event.encode())), Ok(event));
+            let version = Event::newest_version(event.kind());
+            assert_eq!(Event::decode(&frame(event.kind(), version, event.encode())), Ok(event));
         }
     }
 
@@ -325,7 +438,8 @@ mod tests {
             let stored = if event.kind() <= 2 { stored.as_bytes().to_vec() } else { from_hex(stored) };
             assert_eq!(kind.parse(), Ok(event.kind()));
             assert!(event.kind() <= 2 || event.encode() == stored, "{line} is now {:02x?}", event.encode());
-            assert_eq!(Event::decode(&frame(event.kind(), 1, stored)), Ok(event));
+            let version = Event::newest_version(event.kind());
+            assert_eq!(Event::decode(&frame(event.kind(), version, stored)), Ok(event));
         }
     }
 
@@ -335,7 +449,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_one_wrote_is_told_from_what_nobody_wrote() {
-        assert_eq!(Event::decode(&frame(17, 1, vec![])), Err(Undecodable::Newer));
+        assert_eq!(Event::decode(&frame(22, 1, vec![])), Err(Undecodable::Newer));
         assert_eq!(Event::decode(&frame(11, 2, vec![])), Err(Undecodable::Newer));
         assert_eq!(Event::decode(&frame(11, 1, vec![0])), Err(Undecodable::Garbled));
     }

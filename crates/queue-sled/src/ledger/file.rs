@@ -62,13 +62,18 @@ impl Ledger {
         &self.path
     }
 
+    /// Its length, in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.end
+    }
+
     /// Appends what happened. Not durable before the next [`Ledger::sync`].
     ///
     /// # Errors
     /// After one the end of the file is not known to be whole: append no more, open it anew.
     pub(crate) fn append(&mut self, event: &Event) -> Result<FrameMark> {
         let payload = event.encode();
-        let framed = encode_frame(self.end, event.kind(), Event::VERSION, &payload);
+        let framed = encode_frame(self.end, event.kind(), Event::newest_version(event.kind()), &payload);
         let (mark, bytes) = framed.ok_or_else(|| {
             let source = io::Error::new(io::ErrorKind::FileTooLarge, "one record would be over 64 MiB");
             QueueError::Io { action: "cannot write", path: self.path.clone(), source }
@@ -103,6 +108,14 @@ impl Ledger {
         let written = file.rewind().and_then(|()| file.write_all(&encode_header(job)));
         written.and_then(|()| file.sync_all()).map_err(io_error("cannot write", &path))?;
         self.end = self.end.max(HEADER_LEN);
+        Ok(())
+    }
+
+    /// Opens the file that lies there by now.
+    pub(crate) fn reopen(&mut self) -> Result<()> {
+        self.file = None;
+        let path = self.path.clone();
+        self.end = self.handle()?.metadata().map_err(io_error("cannot read", &path))?.len();
         Ok(())
     }
 

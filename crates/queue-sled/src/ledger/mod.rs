@@ -8,11 +8,12 @@
 mod event;
 mod file;
 mod frame;
+mod old;
 mod scan;
 
 pub(crate) use event::{
-    ChunkRef, CreatedFacts, DoneFile, Event, FailedFile, Listed, ReceivedFile, SealedFile, Settings,
-    Undecodable,
+    ChunkRef, CreatedFacts, DoneFile, Event, FailedFile, Listed, ReceivedFile, Remembered, SealedFile,
+    Settings, Undecodable,
 };
 pub(crate) use file::Ledger;
 pub(crate) use frame::{FrameMark, HEADER_LEN, Header};

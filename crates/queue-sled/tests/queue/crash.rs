@@ -9,7 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use skyhaul_model::FileState;
 use skyhaul_queue::conformance::{check_counters, fixture};
-use skyhaul_queue::{JobQueue, MemoryQueue, WorkQueue};
+use skyhaul_queue::{JobQueue, Known, MemoryQueue, WorkQueue};
 use skyhaul_queue_sled::{BootId, SledQueue};
 
 use crate::operation::{Op, ops};
@@ -120,7 +120,7 @@ fn run_and_kill(dir: &Path, seed: u8, kill_after: usize) -> usize {
 async fn worked(dir: &Path, seed: u8) {
     let (queue, _) = open(dir, "one").await;
     let mut run = Run::new();
-    for op in seeded(seed, 120) {
+    for op in seeded(seed, 90) {
         run.step(&queue, &op).await;
     }
     queue.close().await.unwrap();
@@ -217,8 +217,8 @@ async fn sealed_files_come_back_sealed_after_a_power_cut() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("rebuilt from the ledgers: the machine stopped"), "{notes:?}");
     let again = fixture::claim(&after, 3, 1).await;
-    let seals: Vec<_> = again.iter().map(|claim| claim.sealed.clone()).collect();
-    assert_eq!(seals, [None, Some(fixture::sealed(55)), None]);
+    let seals: Vec<_> = again.iter().map(|claim| claim.known.clone()).collect();
+    assert_eq!(seals, [Known::Nothing, Known::Sealed(fixture::sealed(55)), Known::Nothing]);
 }
 
 #[tokio::test]

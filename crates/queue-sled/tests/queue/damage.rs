@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use skyhaul_model::{FileState, Sealed};
 use skyhaul_queue::conformance::{check_counters, fixture};
-use skyhaul_queue::{FileQuery, JobQueue, QueueError, WorkQueue};
+use skyhaul_queue::{FileQuery, JobQueue, Known, QueueError, WorkQueue};
 use skyhaul_queue_sled::{BootId, SledQueue};
 
 use crate::crash::{copy_tree, open, seeded};
@@ -27,7 +27,7 @@ impl Numbers {
 async fn prepared(dir: &Path) -> BTreeMap<String, Sealed> {
     let (queue, _) = open(dir, "one").await;
     let mut run = Run::new();
-    for op in seeded(7, 150).iter().filter(|op| !matches!(op, Op::Remove { .. } | Op::Invalidate { .. })) {
+    for op in seeded(7, 150).iter().filter(|op| !is_of_no_use(op)) {
         run.step(&queue, op).await;
     }
     let id = fixture::listed(&queue, "b", 1_000..1_600).await;
@@ -42,6 +42,14 @@ async fn prepared(dir: &Path) -> BTreeMap<String, Sealed> {
     assert!(done.len() > 40, "only {} files are done", done.len());
     queue.close().await.unwrap();
     done
+}
+
+/// Steps after which the done files cannot be told apart by URL, or are not done any more.
+fn is_of_no_use(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Remove { .. } | Op::Invalidate { .. } | Op::StageAgain { .. } | Op::Relist { done: true, .. }
+    )
 }
 
 async fn done_files(queue: &SledQueue) -> Result<BTreeMap<String, Sealed>, QueueError> {
@@ -126,7 +134,7 @@ async fn flip(rounds: usize, seed: u64, wanted: impl Fn(&Path) -> bool) {
         std::fs::write(&path, bytes).unwrap();
         let what = format!("round {round}: {} at {places:?}", victim.display());
         if numbers.below(2) == 0 {
-            std::fs::write(copy.path().join("index.state"), "skyhaul-index 1\nopen\nboot another\n").unwrap();
+            std::fs::write(copy.path().join("index.state"), "skyhaul-index 2\nopen\nboot another\n").unwrap();
         }
         check_damaged(copy.path(), &truth, &what).await;
     }
@@ -204,13 +212,25 @@ async fn a_lost_listing_is_asked_for_again() {
     check_counters(&queue).await;
 }
 
+/// Its chunks have numbers that no record gives them any more; what comes behind them is read all the same.
+#[tokio::test]
+async fn a_listing_behind_a_lost_one_is_read() {
+    let (_dir, _, queue) = job_with_damaged(7).await;
+    let job = fixture::job(&queue, ID).await;
+    assert_eq!((job.windows.open(), job.files.total, job.files.done), (1, 10, 0));
+    assert_eq!(fixture::all_files(&queue, ID, None, 100).await.len(), 10);
+    fixture::list_next(&queue, ID, (0..600).map(fixture::spec).collect(), None).await;
+    assert_eq!(fixture::claim(&queue, 1_000, 1).await.len(), 610);
+    check_counters(&queue).await;
+}
+
 #[tokio::test]
 async fn a_lost_completion_leaves_the_file_sealed() {
     let (_dir, notes, queue) = job_with_damaged(13).await;
     assert!(!notes.is_empty());
     assert_eq!(fixture::job(&queue, ID).await.files.done, 2);
     let first = &fixture::claim(&queue, 1, 1).await[0];
-    assert_eq!(first.sealed, Some(fixture::sealed(100)));
+    assert_eq!(first.known, Known::Sealed(fixture::sealed(100)));
 }
 
 #[tokio::test]
@@ -218,7 +238,7 @@ async fn a_lost_seal_makes_the_file_pending() {
     let (_dir, notes, queue) = job_with_damaged(12).await;
     assert!(notes.iter().any(|note| note.contains("1 changes were left out")), "{notes:?}");
     assert_eq!(fixture::job(&queue, ID).await.files.done, 2);
-    assert_eq!(fixture::claim(&queue, 1, 1).await[0].sealed, None);
+    assert_eq!(fixture::claim(&queue, 1, 1).await[0].known, Known::Nothing);
 }
 
 #[tokio::test]

@@ -9,5 +9,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod directory;
+mod large;
 mod operation;
+mod rewrite;
 mod scenario;

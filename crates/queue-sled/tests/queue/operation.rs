@@ -41,6 +41,23 @@ pub(crate) enum Op {
         count: u16,
         odd: u8,
     },
+    /// Stages files of which every listing of the same window brings the first ones.
+    StageAgain {
+        pick: u8,
+        count: u16,
+        odd: u8,
+    },
+    /// Has windows listed again, perhaps only those of some hours.
+    Relist {
+        job: u8,
+        hours: Option<(u8, u8)>,
+        done: bool,
+    },
+    /// Adds windows of some hours.
+    Extend {
+        job: u8,
+        hours: (u8, u8),
+    },
     Settle {
         pick: u8,
         outcome: Outcome,
@@ -161,6 +178,8 @@ fn planning() -> impl Strategy<Value = Op> {
         1 => (any::<u8>(), option(0..5u8)).prop_map(|(job, windows)| Op::Plan { job, windows }),
         2 => (1..4u8, 0..2u8).prop_map(|(limit, owner)| Op::ClaimWindows { limit, owner }),
         2 => (any::<u8>(), 0..600u16, any::<u8>()).prop_map(|(pick, count, odd)| Op::Stage { pick, count, odd }),
+        3 => (any::<u8>(), 0..90u16, any::<u8>())
+            .prop_map(|(pick, count, odd)| Op::StageAgain { pick, count, odd }),
         3 => (any::<u8>(), outcome).prop_map(|(pick, outcome)| Op::Settle { pick, outcome }),
     ]
 }
@@ -176,6 +195,9 @@ fn steering() -> impl Strategy<Value = Op> {
         2 => (any::<u8>(), intent).prop_map(|(job, intent)| Op::SetIntent { job, intent }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(job, held)| Op::Hold { job, held }),
         2 => any::<u8>().prop_map(|job| Op::Requeue { job }),
+        3 => (any::<u8>(), option((0..5u8, 0..5u8)), any::<bool>())
+            .prop_map(|(job, hours, done)| Op::Relist { job, hours, done }),
+        1 => (any::<u8>(), (0..4u8, 0..9u8)).prop_map(|(job, hours)| Op::Extend { job, hours }),
         1 => any::<u8>().prop_map(|job| Op::Remove { job: job.saturating_mul(8) }),
     ]
 }

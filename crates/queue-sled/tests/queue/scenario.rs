@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use skyhaul_model::{FileRecord, FileSeq, FileSpec, JobId, JobRecord, Proof, Sealed, WindowId};
+use skyhaul_model::{
+    FileRecord, FileSeq, FileSpec, JobId, JobRecord, NoResume, Proof, Recheck, Sealed, Span, WindowId,
+};
 use skyhaul_queue::conformance::fixture::{
     all_files, at, error, failed, lost_spec, new_job, received, request, sealed, spec, window,
 };
@@ -72,7 +74,19 @@ impl Run {
                 String::new()
             }
             Op::Renew { owner } => told(queue.renew(LeaseOwner(u64::from(owner)), at(self.now + 60)).await),
-            Op::ClaimWindows { .. } | Op::Stage { .. } | Op::Settle { .. } => self.plan(queue, op).await,
+            Op::Relist { job, hours, done } => {
+                let hour = |hour: u8| i64::from(hour) * 3600;
+                let span = hours.map(|(from, to)| Span { start: at(hour(from)), end: at(hour(to) + 5) });
+                let files = if done { Recheck::Done } else { Recheck::Leave };
+                told(queue.relist(self.job(job), span, files).await)
+            }
+            Op::Extend { job, hours: (from, to) } => {
+                let windows = (i64::from(from)..i64::from(to)).map(window).collect();
+                told(queue.add_windows(self.job(job), windows, at(self.now)).await)
+            }
+            Op::ClaimWindows { .. } | Op::Stage { .. } | Op::StageAgain { .. } | Op::Settle { .. } => {
+                self.plan(queue, op).await
+            }
             _ => self.work(queue, op).await,
         }
     }
@@ -90,6 +104,12 @@ impl Run {
                 let Some((job, window)) = self.window(pick) else { return String::new() };
                 let files = (self.staged..self.staged + u64::from(count)).map(|n| odd_spec(n, odd)).collect();
                 self.staged += u64::from(count);
+                told(queue.stage_files(job, window, files).await)
+            }
+            Op::StageAgain { pick, count, odd } => {
+                let Some((job, window)) = self.window(pick) else { return String::new() };
+                let first = 1_000_000 + u64::from(window.0) * 1_000;
+                let files = (first..first + u64::from(count)).map(|n| odd_spec(n, odd)).collect();
                 told(queue.stage_files(job, window, files).await)
             }
             Op::Settle { pick, outcome } => {
@@ -151,7 +171,8 @@ impl Run {
                 let files = self.files(queue, &pick).await;
                 let end =
                     again.map_or(AttemptEnd::GiveUp, |s| AttemptEnd::RetryAt(at(self.now + i64::from(s))));
-                let fail = |file| FailedAttempt { received: bytes.into(), ..failed(file, end) };
+                let no_resume = (bytes % 3 == 1).then_some(NoResume::NoValidator);
+                let fail = |file| FailedAttempt { received: bytes.into(), no_resume, ..failed(file, end) };
                 told(queue.fail(files.into_iter().map(fail).collect(), at(self.now)).await)
             }
             Op::Invalidate { pick } => {
@@ -229,7 +250,8 @@ pub(crate) async fn shown(queue: &dyn Queue) -> Shown {
         let windows = queue.windows(job.id, WindowQuery { after: None, limit: 4_096 }).await.unwrap();
         let headers = queue.secret_headers(job.id).await.unwrap();
         let values: Vec<_> = headers.iter().map(|header| &header.value).collect();
-        rest += &format!("{windows:?} {values:?}\n");
+        let troubles = queue.troubles(job.id).await.unwrap();
+        rest += &format!("{windows:?} {values:?} {troubles:?}\n");
     }
     rest += &format!("{:?}", queue.next_due(&ClaimFilter::All).await.unwrap());
     (jobs, files, rest)

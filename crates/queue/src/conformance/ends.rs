@@ -3,7 +3,7 @@
 use skyhaul_model::{FileSeq, FileState, Intent, JobState};
 
 use super::fixture::{all_files, at, claim, error, failed, finish, job, listed, received, sealed};
-use crate::{AttemptEnd, FailedAttempt, FileRef, Queue, QueueError, Requeued};
+use crate::{AttemptEnd, FailedAttempt, FileRef, Known, Queue, QueueError, Requeued};
 
 /// Attempts and failures are counted apart; giving up ends the file and keeps its error.
 pub async fn a_failed_attempt_is_tried_again_or_given_up(queue: &dyn Queue) {
@@ -53,7 +53,7 @@ pub async fn a_bad_file_is_put_back(queue: &dyn Queue) {
     let record = job(queue, id).await;
     assert_eq!((record.files.pending, record.bytes.done, record.bytes.received), (1, 0, 10));
     let again = claim(queue, 1, 2).await;
-    assert_eq!((again[0].attempts, &again[0].sealed, again[0].received), (1, &None, 10));
+    assert_eq!((again[0].attempts, &again[0].known, again[0].received), (1, &Known::Nothing, 10));
     assert_eq!(again[0].last_error, Some(error("its digest differs")));
     finish(queue, file, 12, 3).await;
     let done = &all_files(queue, id, None, 9).await[0];

@@ -92,7 +92,7 @@ pub fn received(file: FileRef, received: u64) -> Received {
 /// A first failure in a row, nothing received.
 #[must_use]
 pub fn failed(file: FileRef, end: AttemptEnd) -> FailedAttempt {
-    FailedAttempt { file, error: error("status 500"), failures: 1, received: 0, end }
+    FailedAttempt { file, error: error("status 500"), failures: 1, received: 0, no_resume: None, end }
 }
 
 /// A wish for up to `limit` claims on anything.

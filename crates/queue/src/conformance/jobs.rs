@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use skyhaul_model::{FileState, Intent, JobId, JobState, NewWindow, Plan, Query, Source, WindowTarget};
+use skyhaul_model::{
+    FileState, Intent, JobId, JobState, NewWindow, Plan, Query, Recheck, Source, WindowTarget,
+};
 
-use super::fixture::{at, claim, claim_windows, error, finish, job, listed, new_job, planned};
+use super::fixture::{at, claim, claim_windows, error, finish, job, listed, new_job, planned, window};
 use crate::{Input, JobUpdate, NewJob, Queue, QueueError, Revision, SecretHeader};
 
 /// The same query is the same job; what decides not which job it is follows the newest command.
@@ -83,6 +85,12 @@ pub async fn unknown_jobs_are_refused(queue: &dyn Queue) {
     assert!(refused(queue.remove_job(id).await));
     assert!(refused(queue.secret_headers(id).await.map(drop)));
     assert!(refused(queue.read_input(id, 0, 1).await.map(drop)));
+    assert!(refused(queue.relist(id, None, Recheck::Done).await.map(drop)));
+    assert!(refused(queue.add_windows(id, vec![window(0)], at(0)).await.map(drop)));
+    assert!(refused(queue.troubles(id).await.map(drop)));
+    assert!(refused(queue.set_checksums(id, None).await));
+    assert!(refused(queue.checksums_len(id).await.map(drop)));
+    assert!(refused(queue.read_checksums(id, 0, 1).await.map(drop)));
 }
 
 /// Intents may be set twice; claims follow them; a cancelled job goes on where it was.

@@ -12,6 +12,8 @@ pub mod jobs;
 pub mod leases;
 pub mod pages;
 pub mod plan;
+pub mod relist;
+pub mod troubles;
 pub mod work;
 
 use skyhaul_model::{FileState, JobRecord, Proof, WindowState};
@@ -66,6 +68,21 @@ macro_rules! conformance_tests {
                 a_batch_is_done_whole_or_not_at_all
                 a_cancelled_jobs_claims_may_still_end
                 what_cannot_follow_is_a_conflict
+            }
+            relist {
+                listing_again_adds_what_is_new
+                only_the_windows_of_the_span_are_listed_again
+                done_files_are_checked_again
+                a_changed_file_is_sealed_anew
+                a_check_that_failed_is_made_again
+                a_relisting_that_fails_is_a_failed_window
+                windows_are_added_once
+            }
+            troubles {
+                failures_are_counted_by_kind_and_host
+                troubles_are_history
+                a_file_tells_why_it_begins_anew
+                a_list_of_checksums_is_kept_and_replaced
             }
             leases {
                 an_expired_claim_is_given_out_again

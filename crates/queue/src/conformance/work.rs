@@ -5,7 +5,7 @@ use skyhaul_model::{FileState, JobId, JobState, Proof, Sealed};
 use super::fixture::{
     all_files, at, claim, failed, finish, job, listed, listed_job, new_job, received, request, sealed, spec,
 };
-use crate::{AttemptEnd, ClaimFilter, ClaimRequest, NewJob, Queue, Received};
+use crate::{AttemptEnd, ClaimFilter, ClaimRequest, Known, NewJob, Queue, Received};
 
 /// Priority first; jobs of one priority are dealt one file each in a circle; each in listing order.
 pub async fn files_are_dealt_by_priority_then_in_turn_then_in_order(queue: &dyn Queue) {
@@ -72,7 +72,7 @@ pub async fn a_release_costs_nothing_and_keeps_what_was_received(queue: &dyn Que
     assert_eq!((record.files.pending, record.bytes.received), (1, 500));
     let again = claim(queue, 1, 1).await;
     assert_eq!((again[0].attempts, again[0].failures, again[0].received), (0, 0, 500));
-    assert_eq!((&again[0].last_error, &again[0].sealed), (&None, &None));
+    assert_eq!((&again[0].last_error, &again[0].known), (&None, &Known::Nothing));
     queue.release(vec![received(file, 0)]).await.unwrap();
     queue.release(vec![received(file, 0)]).await.unwrap();
     assert_eq!(job(queue, id).await.bytes.received, 500, "given back twice is fine");
@@ -106,7 +106,7 @@ pub async fn a_sealed_claim_comes_back_with_its_seal(queue: &dyn Queue) {
     let file = claim(queue, 1, 0).await[0].file;
     queue.seal(vec![(file, sealed(77))]).await.unwrap();
     let again = claim(queue, 1, 1_000).await;
-    assert_eq!((again[0].sealed.as_ref(), again[0].attempts), (Some(&sealed(77)), 0));
+    assert_eq!((&again[0].known, again[0].attempts), (&Known::Sealed(sealed(77)), 0));
     queue.complete(vec![file], at(1_001)).await.unwrap();
     assert_eq!(all_files(queue, file.job, None, 9).await[0].attempts, 1);
 }
@@ -118,7 +118,7 @@ pub async fn a_lost_seal_is_forgotten(queue: &dyn Queue) {
     queue.seal(vec![(file, sealed(77))]).await.unwrap();
     queue.release(vec![Received { file, received: 0, seal_lost: true }]).await.unwrap();
     let again = claim(queue, 1, 1).await;
-    assert_eq!((&again[0].sealed, again[0].received), (&None, 77));
+    assert_eq!((&again[0].known, again[0].received), (&Known::Nothing, 77));
     finish(queue, file, 50, 2).await;
     let record = job(queue, id).await;
     assert_eq!((record.bytes.done, record.bytes.received), (50, 77));

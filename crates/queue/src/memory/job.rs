@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use skyhaul_model::{
     ByteCounts, FileCounts, FileError, FileRecord, FileSeq, FileSpec, FileState, Intent, JobId, JobKey,
-    JobPolicy, JobRecord, NewWindow, Plan, Proof, Query, Sealed, WindowCounts, WindowId, WindowRecord,
-    WindowState,
+    JobPolicy, JobRecord, NewWindow, NoResume, Plan, Proof, Query, Sealed, Troubles, WindowCounts, WindowId,
+    WindowRecord, WindowState,
 };
 
-use crate::{LeaseOwner, QueueError, Result, SecretHeader};
+use crate::{Known, LeaseOwner, QueueError, Result, SecretHeader};
 
 /// A claim's holder and end.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +32,18 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) spec: FileSpec,
+    /// The window that brought it.
+    pub(super) window: WindowId,
     pub(super) state: FileState,
     pub(super) attempts: u32,
     pub(super) failures: u32,
     pub(super) error: Option<FileError>,
     pub(super) not_before: Option<Timestamp>,
     pub(super) sealed: Option<Sealed>,
+    /// Whether the server is to be asked for changes to what is sealed and published.
+    pub(super) recheck: bool,
     pub(super) received: u64,
+    pub(super) no_resume: Option<NoResume>,
     pub(super) lease: Option<Lease>,
 }
 
@@ -58,9 +63,11 @@ pub(super) struct Job {
     pub(super) plan: Plan,
     pub(super) headers: Vec<SecretHeader>,
     pub(super) input: Vec<u8>,
+    pub(super) checksums: Option<Vec<u8>>,
     pub(super) windows: Vec<Window>,
     pub(super) files: Vec<File>,
     pub(super) window_error: Option<FileError>,
+    pub(super) troubles: Troubles,
 }
 
 impl Job {
@@ -80,19 +87,22 @@ impl Job {
         }
     }
 
-    /// Adds a file behind those that are there; one that cannot land anywhere has failed already.
-    pub(super) fn add_file(&mut self, spec: FileSpec) {
+    /// Adds a window's file behind those that are there; one that cannot land anywhere has failed already.
+    pub(super) fn add_file(&mut self, window: WindowId, spec: FileSpec) {
         let error = spec.path.as_ref().err().cloned();
         let state = if error.is_some() { FileState::Failed } else { FileState::Pending };
         self.files.push(File {
             spec,
+            window,
             state,
             attempts: 0,
             failures: 0,
             error,
             not_before: None,
             sealed: None,
+            recheck: false,
             received: 0,
+            no_resume: None,
             lease: None,
         });
     }
@@ -108,11 +118,17 @@ impl Job {
         found.ok_or(QueueError::NoSuchFile(id, seq))
     }
 
+    pub(super) fn window_mut(&mut self, id: WindowId) -> Result<&mut Window> {
+        let job = self.id;
+        let found = usize::try_from(id.0).ok().and_then(|index| self.windows.get_mut(index));
+        found.ok_or(QueueError::NotClaimed(job, id))
+    }
+
     /// The window, if it is under a claim.
     pub(super) fn claimed_window(&mut self, id: WindowId) -> Result<&mut Window> {
         let job = self.id;
-        let found = usize::try_from(id.0).ok().and_then(|index| self.windows.get_mut(index));
-        found.filter(|window| window.claim.is_some()).ok_or(QueueError::NotClaimed(job, id))
+        let window = self.window_mut(id)?;
+        if window.claim.is_some() { Ok(window) } else { Err(QueueError::NotClaimed(job, id)) }
     }
 
     /// Whether nothing more will happen by itself.
@@ -212,6 +228,15 @@ impl File {
             not_before: self.not_before,
             sealed: self.sealed.clone().filter(|_| self.state == FileState::Done),
             received: self.received,
+            no_resume: self.no_resume,
+        }
+    }
+
+    pub(super) fn known(&self) -> Known {
+        match self.sealed.clone() {
+            None => Known::Nothing,
+            Some(sealed) if self.recheck => Known::Recheck(sealed),
+            Some(sealed) => Known::Sealed(sealed),
         }
     }
 }

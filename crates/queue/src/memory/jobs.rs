@@ -1,10 +1,13 @@
 //! Jobs of the queue in memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, FileEvent, FileState, Intent, JobId, JobKey, JobRecord, Plan, WindowState};
+use skyhaul_model::{
+    FileError, FileEvent, FileState, Intent, JobId, JobKey, JobRecord, NewWindow, Plan, Recheck, Span,
+    Trouble, Troubles, WindowState,
+};
 
 use super::job::Job;
 use super::{MemoryQueue, State};
@@ -86,6 +89,30 @@ impl JobQueue for MemoryQueue {
         })
     }
 
+    async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued> {
+        self.change(|state| state.job_mut(id)?.relist(span, files))
+    }
+
+    async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>, now: Timestamp) -> Result<u64> {
+        self.change(|state| Ok(state.job_mut(id)?.add_new_windows(windows, now)))
+    }
+
+    async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>> {
+        Ok(self.lock().job(id)?.troubles.latest_first())
+    }
+
+    async fn set_checksums(&self, id: JobId, path: Option<PathBuf>) -> Result<()> {
+        self.lock().job(id)?;
+        let content = match path {
+            Some(path) => Some(read(path).await?),
+            None => None,
+        };
+        self.change(|state| {
+            state.job_mut(id)?.checksums = content;
+            Ok(())
+        })
+    }
+
     async fn remove_job(&self, id: JobId) -> Result<()> {
         self.change(|state| state.jobs.remove(&id).map(drop).ok_or(QueueError::NoSuchJob(id)))
     }
@@ -101,7 +128,7 @@ impl JobQueue for MemoryQueue {
     }
 }
 
-async fn read(path: std::path::PathBuf) -> Result<Vec<u8>> {
+async fn read(path: PathBuf) -> Result<Vec<u8>> {
     let failed = |path: &Path, source| QueueError::Io { action: "cannot read", path: path.into(), source };
     let reading = tokio::task::spawn_blocking(move || std::fs::read(&path).map_err(|e| failed(&path, e)));
     reading.await.unwrap_or_else(|_| Err(QueueError::Stopped("reading the list was cut short".to_owned())))
@@ -131,9 +158,11 @@ fn insert(state: &mut State, new: NewJob, input: Option<Input>, content: Vec<u8>
         plan: Plan::Unplanned,
         headers: new.headers,
         input: content,
+        checksums: None,
         windows: Vec::new(),
         files: Vec::new(),
         window_error: None,
+        troubles: Troubles::default(),
     };
     if let Some(Input { windows, .. }) = input {
         job.plan = Plan::Planned;

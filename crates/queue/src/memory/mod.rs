@@ -8,6 +8,7 @@ mod deal;
 mod job;
 mod jobs;
 mod plan;
+mod relist;
 mod work;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,12 @@ impl State {
             wanted && job.intent == Intent::Run && job.hold.is_none()
         })
     }
+}
+
+/// Bytes of a list, fewer at its end.
+fn slice(list: &[u8], offset: u64, length: u64) -> Vec<u8> {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(list.len());
+    list[place(offset)..place(offset.saturating_add(length))].to_vec()
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileSpec, JobId, Plan, WindowId, WindowState};
+use skyhaul_model::{FileError, FileSpec, JobId, Plan, Trouble, WindowId, WindowState};
 
 use super::job::{Job, Lease, Window, WindowClaim};
-use super::{MemoryQueue, State};
+use super::{MemoryQueue, State, slice};
 use crate::{
     ClaimRequest, ClaimedWindow, PlanOutcome, PlanQueue, Result, WindowOutcome, WindowPage, WindowQuery,
 };
@@ -23,7 +23,10 @@ impl PlanQueue for MemoryQueue {
                         job.plan = Plan::Planned;
                         job.add_windows(windows);
                     }
-                    PlanOutcome::Refused(error) => job.plan = Plan::Refused(error),
+                    PlanOutcome::Refused(error) => {
+                        job.note_listing_trouble(&error, "the query", now);
+                        job.plan = Plan::Refused(error);
+                    }
                 }
                 job.note_finish(Some(now));
             }
@@ -65,12 +68,14 @@ impl PlanQueue for MemoryQueue {
     ) -> Result<()> {
         self.change(|state| {
             let job = state.job_mut(id)?;
-            let window = job.claimed_window(window)?;
+            let number = window;
+            let window = job.claimed_window(number)?;
             let staged = window.claim.take().map(|claim| claim.staged).unwrap_or_default();
+            let target = window.record.target.to_string();
             match outcome {
                 WindowOutcome::Listed { bytes } => {
-                    window.list(staged.len() as u64, bytes, now);
-                    staged.into_iter().for_each(|spec| job.add_file(spec));
+                    let files = job.add_listing(number, staged);
+                    job.window_mut(number)?.list(files, bytes, now);
                 }
                 WindowOutcome::Split(parts) => {
                     window.record.state = WindowState::Split;
@@ -79,14 +84,16 @@ impl PlanQueue for MemoryQueue {
                 WindowOutcome::Released => {}
                 WindowOutcome::Retry { at, error } => {
                     window.record.failures += 1;
-                    window.record.error = Some(error);
+                    window.record.error = Some(error.clone());
                     window.record.not_before = Some(at);
+                    job.note_listing_trouble(&error, &target, now);
                 }
                 WindowOutcome::Failed(error) => {
                     window.record.state = WindowState::Failed;
                     window.record.failures += 1;
                     window.record.error = Some(error.clone());
                     window.record.not_before = None;
+                    job.note_listing_trouble(&error, &target, now);
                     job.window_error = Some(error);
                 }
             }
@@ -108,10 +115,7 @@ impl PlanQueue for MemoryQueue {
     }
 
     async fn read_input(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let state = self.lock();
-        let input = &state.job(id)?.input;
-        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(input.len());
-        Ok(input[place(offset)..place(offset.saturating_add(length))].to_vec())
+        Ok(slice(&self.lock().job(id)?.input, offset, length))
     }
 }
 
@@ -122,6 +126,12 @@ fn expire(state: &mut State, now: Timestamp) {
 }
 
 impl Job {
+    fn note_listing_trouble(&mut self, error: &FileError, path: &str, now: Timestamp) {
+        let url = self.query.source.listing_url().unwrap_or_default();
+        let trouble = Trouble::once(error, url, path, now);
+        self.troubles.note(trouble);
+    }
+
     fn claim_windows(&mut self, request: &ClaimRequest, wanted: usize) -> Vec<ClaimedWindow> {
         let job = self.id;
         let due = |window: &&mut Window| {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, FileEvent, FileSeq, FileState, Illegal, JobId, Sealed};
+use skyhaul_model::{FileError, FileEvent, FileSeq, FileState, Illegal, JobId, Sealed, Trouble};
 
-use super::job::{File, Lease};
-use super::{MemoryQueue, State};
+use super::job::{File, Job, Lease};
+use super::{MemoryQueue, State, slice};
 use crate::{
     AttemptEnd, Claim, ClaimFilter, ClaimRequest, FailedAttempt, FilePage, FileQuery, FileRef, LeaseOwner,
     QueueError, Received, Result, WorkQueue,
@@ -44,6 +44,7 @@ impl WorkQueue for MemoryQueue {
                 file.received = file.received.max(entry.received);
                 if entry.seal_lost {
                     file.sealed = None;
+                    file.recheck = false;
                 }
             }
             Ok(())
@@ -76,6 +77,7 @@ impl WorkQueue for MemoryQueue {
                 let file = state.file_mut(file)?;
                 file.received = file.received.max(sealed.received);
                 file.sealed = Some(sealed);
+                file.recheck = false;
             }
             Ok(())
         })
@@ -89,7 +91,10 @@ impl WorkQueue for MemoryQueue {
             for file in files {
                 if state.file(file)?.state != FileState::Done {
                     let done = state.take(file, FileEvent::Complete)?;
-                    done.attempts += 1;
+                    // That a file was found unchanged is no attempt at it.
+                    done.attempts += u32::from(!done.recheck);
+                    done.recheck = false;
+                    done.no_resume = None;
                     done.failures = 0;
                     done.error = None;
                     done.not_before = None;
@@ -107,13 +112,16 @@ impl WorkQueue for MemoryQueue {
                 let file = state.take(attempt.file, event_of(attempt.end))?;
                 file.attempts += 1;
                 file.failures = attempt.failures;
+                file.no_resume = attempt.no_resume;
                 file.error = Some(attempt.error);
                 file.received = file.received.max(attempt.received);
                 file.not_before = match attempt.end {
                     AttemptEnd::RetryAt(at) => Some(at),
                     AttemptEnd::GiveUp => None,
                 };
-                state.job_mut(attempt.file.job)?.note_finish(Some(now));
+                let job = state.job_mut(attempt.file.job)?;
+                job.note_file_trouble(attempt.file.seq, now)?;
+                job.note_finish(Some(now));
             }
             Ok(())
         })
@@ -141,6 +149,14 @@ impl WorkQueue for MemoryQueue {
         Ok(files.chain(windows).flatten().filter(|&at| at > state.clock).min())
     }
 
+    async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
+        Ok(self.lock().job(id)?.checksums.as_ref().map(|list| list.len() as u64))
+    }
+
+    async fn read_checksums(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>> {
+        Ok(slice(self.lock().job(id)?.checksums.as_deref().unwrap_or_default(), offset, length))
+    }
+
     async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage> {
         let state = self.lock();
         let records = (0..).map(FileSeq).zip(&state.job(id)?.files);
@@ -165,7 +181,7 @@ fn claim(state: &mut State, file: FileRef, request: &ClaimRequest) -> Result<Cla
         failures: taken.failures,
         last_error: taken.error.clone(),
         received: taken.received,
-        sealed: taken.sealed.clone(),
+        known: taken.known(),
     })
 }
 
@@ -192,6 +208,17 @@ fn check_complete(at: FileRef, file: &File) -> Result<()> {
         _ if file.state == FileState::Done => Ok(()),
         Ok(_) if file.sealed.is_some() => Ok(()),
         _ => Err(QueueError::Conflict(at.job, at.seq, illegal)),
+    }
+}
+
+impl Job {
+    /// Counts the failure that the file has just been through.
+    fn note_file_trouble(&mut self, seq: FileSeq, now: Timestamp) -> Result<()> {
+        let file = self.file(seq)?;
+        let path = file.spec.path.as_ref().map_or(file.spec.url.as_str(), |path| path.as_str());
+        let trouble = file.error.as_ref().map(|error| Trouble::once(error, &file.spec.url, path, now));
+        trouble.into_iter().for_each(|trouble| self.troubles.note(trouble));
+        Ok(())
     }
 }
 
