@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::Value;
-use skyhaul_http::{Fetch, Request};
+use skyhaul_http::{Fetch, Request, Treatment};
 use url::Url;
 
 use crate::answer::{Answer, list};
@@ -129,7 +129,7 @@ impl Archive {
     }
 
     fn request(&self, url: Url) -> Request {
-        let mut request = Request { stall: self.stall, ..Request::get(url) };
+        let mut request = Request { stall: self.stall, treatment: Treatment::ahead(), ..Request::get(url) };
         request.headers.insert(ACCEPT, JSON);
         request
     }

@@ -4,7 +4,11 @@ use std::error::Error;
 use std::io;
 use std::iter::successors;
 
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::Connected;
+
 use crate::FetchError;
+use crate::brake::NoneIdle;
 
 /// Why no head came.
 pub(crate) fn head_error(host: String, url: String, error: reqwest::Error) -> FetchError {
@@ -34,6 +38,41 @@ pub(crate) fn body_error(host: String, error: reqwest::Error) -> FetchError {
         Trouble::Nonsense => FetchError::Protocol { host, source },
         Trouble::Tls | Trouble::Other => FetchError::Broken { host, source },
     }
+}
+
+/// Whether a request was lost with its connection, before its answer came.
+pub(crate) fn is_lost(error: &reqwest::Error) -> bool {
+    !error.is_connect() && causes(error).any(is_end_of_connection)
+}
+
+/// Whether the server said that it has not looked at a request, and will not (RFC 9113 section 8.7).
+pub(crate) fn is_refused(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(|error| {
+        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        let goodbye = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_remote() && (refused || goodbye)
+    })
+}
+
+fn is_end_of_connection(cause: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+        return error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    }
+    let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
+    )
+}
+
+/// Whether a request waited in vain for an idle connection, where no further one may be opened.
+pub(crate) fn found_none_idle(error: &reqwest::Error) -> bool {
+    causes(error).any(<dyn Error>::is::<NoneIdle>)
+}
+
+/// The connection on which a request failed, where one had been found for it.
+pub(crate) fn connection_of(error: &reqwest::Error) -> Option<&Connected> {
+    causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>()?.connect_info())
 }
 
 enum Trouble {

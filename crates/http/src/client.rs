@@ -9,11 +9,14 @@ use url::Url;
 
 use crate::config::{HttpConfig, HttpSetupError, Limits};
 use crate::counters::{Counters, Tally};
-use crate::hosts::{Gated, HostStatus, Hosts};
+use crate::gated::Gated;
+use crate::hosts::Hosts;
+use crate::lanes::Lanes;
 use crate::origin::host_name;
 use crate::rate::{ByteLimiter, Limited};
 use crate::redirect::Redirects;
 use crate::stall::Stalled;
+use crate::status::HostStatus;
 use crate::transport::Transport;
 use crate::{Fetch, FetchError, Request, Response};
 
@@ -26,6 +29,7 @@ pub struct Client {
 struct Inner {
     stack: Stack,
     hosts: Arc<Hosts>,
+    lanes: Arc<Lanes>,
     limiter: Arc<ByteLimiter>,
     tally: Arc<Tally>,
 }
@@ -43,12 +47,13 @@ impl Client {
     /// set up.
     pub fn new(config: HttpConfig) -> Result<Self, HttpSetupError> {
         let tally = Arc::new(Tally::default());
-        let hosts = Arc::new(Hosts::new(&config.limits(), config.outage)?);
-        let transport = Transport::new(&config, Arc::clone(&tally))?;
+        let hosts = Arc::new(Hosts::new(&config.limits(), config.outage, Arc::clone(&tally))?);
+        let lanes = Arc::new(Lanes::new(config.connections));
+        let transport = Transport::new(&config, Arc::clone(&lanes), Arc::clone(&tally))?;
         let limiter = Arc::new(ByteLimiter::new(config.limit_rate));
         let gated = Gated::new(Stalled::new(transport), Arc::clone(&hosts));
         let stack = Limited::new(Redirects::new(gated), Arc::clone(&limiter));
-        Ok(Self { inner: Arc::new(Inner { stack, hosts, limiter, tally }) })
+        Ok(Self { inner: Arc::new(Inner { stack, hosts, lanes, limiter, tally }) })
     }
 
     /// Changes the limits; requests and bodies in flight go on under the new ones.
@@ -57,6 +62,7 @@ impl Client {
     /// [`HttpSetupError::RequestRate`] when the rate of requests makes no sense; nothing is changed then.
     pub fn set_limits(&self, limits: &Limits) -> Result<(), HttpSetupError> {
         self.inner.hosts.set_limits(limits)?;
+        self.inner.lanes.allow(limits.connections);
         self.inner.limiter.set(limits.limit_rate.clone());
         Ok(())
     }
@@ -76,7 +82,7 @@ impl Client {
     /// What was done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.inner.tally.snapshot()
+        self.inner.tally.snapshot(self.inner.limiter.waited())
     }
 }
 

@@ -16,13 +16,13 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 /// No two probes are further apart.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 
-/// How many requests may be in flight to one host.
+/// How much one host can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
-    /// Over HTTP/1.1, where each needs a connection.
-    pub(crate) connections: u32,
-    /// Over HTTP/2, and the bound in any case.
+    /// Requests in flight; never held to fewer than one.
     pub(crate) in_flight: u32,
+    /// Connections; over HTTP/1.1 each request needs one.
+    pub(crate) connections: u32,
 }
 
 /// What a request that asks to go is told.
@@ -32,6 +32,8 @@ pub(crate) enum Entry {
     Go,
     /// Go, alone, to find out whether the host is back.
     Probe,
+    /// All places are taken: ask again when somebody leaves or there is more room.
+    Full,
     /// Ask again at this time, or when something was released or reported, whichever is first.
     Wait {
         /// None: only a release or a report can change the answer.
@@ -90,9 +92,6 @@ pub(crate) struct HostGate {
     room: Room,
     outage: Duration,
     in_flight: u32,
-    /// Until when each place that was given back is not used again, because its connection may not be
-    /// idle or gone yet.
-    resting: Vec<Duration>,
     answered: bool,
     multiplexed: bool,
     quiet_until: Option<Duration>,
@@ -115,7 +114,6 @@ impl HostGate {
             room,
             outage,
             in_flight: 0,
-            resting: Vec::new(),
             answered: false,
             multiplexed: false,
             quiet_until: None,
@@ -129,8 +127,8 @@ impl HostGate {
         if let Some(until) = self.quiet_until.filter(|&until| until > now) {
             return Entry::Wait { until: Some(until) };
         }
-        if let Some(until) = self.room_at(now) {
-            return Entry::Wait { until };
+        if self.in_flight >= self.most() {
+            return Entry::Full;
         }
         match self.away {
             Some(away) if self.is_given_up(away, now) => Entry::Go,
@@ -170,13 +168,9 @@ impl HostGate {
         Refusal::Unknown
     }
 
-    /// One that was let in is through: its body ended or was dropped, or it failed. Its place rests for
-    /// `rest`: a request that comes too soon would find its connection neither idle nor gone, and open
-    /// one more than is allowed.
-    pub(crate) fn leave(&mut self, pass: Pass, now: Duration, rest: Duration) {
+    /// One that was let in is through: its body ended or was dropped, or it failed.
+    pub(crate) fn leave(&mut self, pass: Pass) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.resting.retain(|&until| until > now);
-        self.resting.push(now.saturating_add(rest));
         // A probe that was dropped unreported leaves its place to the next.
         self.probing &= pass != Pass::Probe;
     }
@@ -208,29 +202,8 @@ impl HostGate {
     }
 
     fn most(&self) -> u32 {
-        let most = if self.multiplexed {
-            self.room.in_flight
-        } else {
-            self.room.connections.min(self.room.in_flight)
-        };
-        most.max(1)
-    }
-
-    /// When there may be room, where there is none: at a time, or (none) when somebody leaves.
-    fn room_at(&self, now: Duration) -> Option<Option<Duration>> {
-        let most = self.most() as usize;
-        let in_flight = self.in_flight as usize;
-        if in_flight >= most {
-            return Some(None);
-        }
-        // Over HTTP/2 all requests share a connection, which needs no rest.
-        if self.multiplexed {
-            return None;
-        }
-        let mut resting: Vec<Duration> = self.resting.iter().copied().filter(|&until| until > now).collect();
-        let excess = (in_flight + resting.len() + 1).checked_sub(most).filter(|&excess| excess > 0)?;
-        resting.sort_unstable();
-        Some(resting.get(excess - 1).copied())
+        let Room { in_flight, connections } = self.room;
+        if self.multiplexed { in_flight.max(1) } else { in_flight.min(connections).max(1) }
     }
 
     fn is_given_up(&self, away: Away, now: Duration) -> bool {
@@ -266,9 +239,10 @@ mod tests {
 
     use super::*;
 
-    const ROOM: Room = Room { connections: 2, in_flight: 4 };
+    const ROOM: Room = Room { in_flight: 2, connections: 2 };
     const DAY: Duration = Duration::from_hours(24);
     const GO_ON: Entry = Entry::Wait { until: None };
+    const FULL: Entry = Entry::Full;
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -288,12 +262,12 @@ mod tests {
         let pass = match entry {
             Entry::Go => Pass::Usual,
             Entry::Probe => Pass::Probe,
-            Entry::Wait { .. } => panic!("must wait at {now}: {entry:?}"),
+            Entry::Full | Entry::Wait { .. } => panic!("must wait at {now}: {entry:?}"),
         };
         gate.enter(pass);
         let mut pass = pass;
         let refusal = gate.report(&mut pass, outcome, s(now));
-        gate.leave(pass, s(now), Duration::ZERO);
+        gate.leave(pass);
         (entry, refusal)
     }
 
@@ -304,39 +278,22 @@ mod tests {
     }
 
     #[test]
-    fn the_room_depends_on_the_protocol() {
-        let mut gate = HostGate::new(ROOM, DAY);
-        for (version, most) in [(Version::HTTP_11, 2), (Version::HTTP_2, 4), (Version::HTTP_10, 2)] {
-            once(&mut gate, answered(version, None), 0);
-            for _ in 0..most {
-                assert_eq!(gate.ask(s(0)), Entry::Go, "{version:?}");
-                gate.enter(Pass::Usual);
-            }
-            assert_eq!(gate.ask(s(0)), GO_ON, "{version:?}");
-            (0..most).for_each(|_| gate.leave(Pass::Usual, s(0), Duration::ZERO));
-        }
+    fn a_full_host_has_room_again_when_one_leaves_or_the_room_grows() {
+        let mut gate = known_host();
+        gate.enter(Pass::Usual);
+        gate.enter(Pass::Usual);
+        assert_eq!(gate.ask(s(0)), FULL);
+        gate.set_room(Room { in_flight: 3, connections: 3 });
+        assert_eq!(gate.ask(s(0)), Entry::Go);
+        gate.set_room(ROOM);
+        gate.leave(Pass::Usual);
+        assert_eq!(gate.ask(s(0)), Entry::Go);
     }
 
     #[test]
     fn a_room_of_nothing_still_lets_one_through() {
         let gate = HostGate::new(Room { connections: 0, in_flight: 0 }, DAY);
         assert_eq!(gate.ask(s(0)), Entry::Go);
-    }
-
-    #[test]
-    fn a_place_that_was_given_back_rests_where_each_request_has_its_connection() {
-        let mut gate = known_host();
-        gate.enter(Pass::Usual);
-        gate.enter(Pass::Usual);
-        gate.leave(Pass::Usual, s(10), s(2));
-        assert_eq!(gate.ask(s(10)), wait(12));
-        gate.leave(Pass::Usual, s(11), s(5));
-        assert_eq!(gate.ask(s(11)), wait(12));
-        assert_eq!(gate.ask(s(12)), Entry::Go);
-        gate.enter(Pass::Usual);
-        assert_eq!(gate.ask(s(12)), wait(16));
-        gate.multiplexed = true;
-        assert_eq!(gate.ask(s(12)), Entry::Go);
     }
 
     #[test]
@@ -391,7 +348,7 @@ mod tests {
         gate.enter(Pass::Probe);
         assert_eq!(gate.ask(s(1)), GO_ON);
         // Dropped before it learnt anything.
-        gate.leave(Pass::Probe, s(1), Duration::ZERO);
+        gate.leave(Pass::Probe);
         assert_eq!(gate.ask(s(1)), Entry::Probe);
     }
 
@@ -405,9 +362,9 @@ mod tests {
         // The other request is redirected: an answer, then a refused connection.
         gate.report(&mut Pass::Usual, answered(Version::HTTP_11, None), s(1));
         gate.report(&mut Pass::Usual, Outcome::Refused, s(1));
-        gate.leave(Pass::Usual, s(1), Duration::ZERO);
+        gate.leave(Pass::Usual);
         assert_eq!(gate.ask(s(2)), GO_ON);
-        gate.leave(Pass::Probe, s(2), Duration::ZERO);
+        gate.leave(Pass::Probe);
         assert_eq!(gate.ask(s(2)), Entry::Probe);
     }
 
@@ -418,8 +375,8 @@ mod tests {
         gate.enter(Pass::Usual);
         assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0)), Refusal::Away);
         assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0)), Refusal::Away);
-        gate.leave(Pass::Usual, s(0), Duration::ZERO);
-        gate.leave(Pass::Usual, s(0), Duration::ZERO);
+        gate.leave(Pass::Usual);
+        gate.leave(Pass::Usual);
         assert_eq!(gate.ask(s(0)), wait(1));
     }
 
@@ -482,7 +439,7 @@ mod tests {
                         Entry::Go => { gate.enter(Pass::Usual); inside.push(Pass::Usual); }
                         Entry::Probe => { gate.enter(Pass::Probe); inside.push(Pass::Probe); }
                         // Whoever waits without a time waits for somebody.
-                        Entry::Wait { until: None } => prop_assert!(!inside.is_empty()),
+                        Entry::Full | Entry::Wait { until: None } => prop_assert!(!inside.is_empty()),
                         Entry::Wait { until: Some(until) } => {
                             prop_assert!(until > s(now) && until <= s(now) + LONGEST_QUIET);
                         }
@@ -498,7 +455,7 @@ mod tests {
                         gate.report(&mut inside[which], outcome, s(now));
                     }
                     Step::Leave(which) if which < inside.len() => {
-                        gate.leave(inside.swap_remove(which), s(now), s(1));
+                        gate.leave(inside.swap_remove(which));
                     }
                     Step::Pass(seconds) => now += seconds,
                     _ => {}

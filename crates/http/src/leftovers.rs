@@ -25,49 +25,32 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Sees `body` off, of which `left` bytes may be to come; tells `ended` if it came to its end.
-    pub(crate) fn see_off(
-        &self,
-        mut body: Body,
-        left: Option<u64>,
-        ended: impl FnOnce(Ended) + Send + 'static,
-    ) {
+    /// Sees `body` off, of which `left` bytes may be to come; tells `gone` when it is gone.
+    pub(crate) fn see_off(&self, mut body: Body, left: Option<u64>, gone: impl FnOnce() + Send + 'static) {
         // Outside a runtime nothing can be read, and nothing is asked for either.
         let runtime = Handle::try_current().ok().filter(|_| left.is_none_or(|left| left <= SHORT));
         let Some(runtime) = runtime else {
             drop(body);
-            return ended(Ended::Closed);
+            return gone();
         };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(
             async move {
-                let end = timeout(PATIENCE, read_out(&mut body)).await.unwrap_or(Ended::Closed);
+                // Whether it came to its end is its connection's affair.
+                let _ = timeout(PATIENCE, read_out(&mut body)).await;
                 drop(body);
-                ended(end);
+                gone();
             },
             &runtime,
         );
     }
 }
 
-/// What became of a body's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It can be used again.
-    Proven,
-    /// It is being closed.
-    Closed,
-}
-
-async fn read_out(body: &mut Body) -> Ended {
+async fn read_out(body: &mut Body) {
     let mut read = 0;
     while read <= SHORT {
-        match body.chunk().await {
-            Ok(Some(piece)) => read += piece.len() as u64,
-            Ok(None) => return Ended::Proven,
-            Err(_) => break,
-        }
+        let Ok(Some(piece)) = body.chunk().await else { return };
+        read += piece.len() as u64;
     }
-    Ended::Closed
 }

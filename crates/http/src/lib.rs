@@ -5,14 +5,19 @@
 //! outlives a crash: gates, limits and counters are in memory alone.
 
 mod body;
+mod brake;
 mod classify;
 mod client;
+mod clients;
 mod config;
+mod controller;
 mod counters;
 mod credentials;
 mod error;
 mod gate;
+mod gated;
 mod hosts;
+mod lanes;
 mod leftovers;
 mod origin;
 mod pace;
@@ -21,8 +26,11 @@ mod redirect;
 mod request;
 mod retry_after;
 mod stall;
+mod status;
 mod timetable;
 mod transport;
+mod treatment;
+mod turns;
 
 use std::sync::Arc;
 
@@ -31,13 +39,14 @@ use async_trait::async_trait;
 pub use body::{Body, BodySource};
 pub use client::Client;
 pub use config::{HttpConfig, HttpSetupError, Limits};
-pub use counters::Counters;
+pub use counters::{Counters, HostCounters};
 pub use error::FetchError;
-pub use hosts::{Closed, ClosedReason, HostStatus};
 pub use rate::{ByteLimiter, Limited};
 pub use request::{Request, Response};
 pub use retry_after::retry_after;
+pub use status::{Closed, ClosedReason, HostStatus, Waits};
 pub use timetable::{RateLimit, RateLimitError};
+pub use treatment::{Share, Treated, Treatment, Urgency};
 
 /// Makes one request and gives the final answer's head, with the body still to be read.
 ///

@@ -1,22 +1,25 @@
 //! The byte rate: one limiter for all bodies that share it, changeable while they are being read.
 //!
 //! Promises: over any stretch no more bytes are handed on than the rate allows plus a tenth of a second's
-//! worth; waiting bodies take their turns in order. A body that is not read on is not received on either:
+//! worth; owners of waiting bodies get them by their weights, and an owner's bodies take turns. A body that is not read on is not received on either:
 //! the connection's own flow control slows the server down.
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Zoned;
 use jiff::civil::Time;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::pace::Pace;
-use crate::{Body, BodySource, Fetch, FetchError, RateLimit, Request, Response};
+use crate::turns::Turns;
+use crate::{Body, BodySource, Fetch, FetchError, RateLimit, Request, Response, Share};
 
 /// Hands on the bodies of another's answers no faster than its limiter allows.
 #[derive(Debug)]
@@ -36,9 +39,11 @@ impl<F> Limited<F> {
 #[async_trait]
 impl<F: Fetch> Fetch for Limited<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
+        let share = request.treatment.share;
         let mut response = self.inner.fetch(request).await?;
         let limiter = Arc::clone(&self.limiter);
-        response.body = Body::new(LimitedBody { inner: response.body, received: Bytes::new(), limiter });
+        response.body =
+            Body::new(LimitedBody { inner: response.body, received: Bytes::new(), limiter, share });
         Ok(response)
     }
 }
@@ -48,6 +53,7 @@ struct LimitedBody {
     /// Received and not yet handed on.
     received: Bytes,
     limiter: Arc<ByteLimiter>,
+    share: Share,
 }
 
 #[async_trait]
@@ -59,7 +65,7 @@ impl BodySource for LimitedBody {
                 None => return Ok(None),
             }
         }
-        let allowed = self.limiter.admit(self.received.len()).await;
+        let allowed = self.limiter.admit(self.share, self.received.len()).await;
         Ok(Some(self.received.split_to(allowed)))
     }
 }
@@ -68,8 +74,23 @@ impl BodySource for LimitedBody {
 pub struct ByteLimiter {
     wall_clock: fn() -> Time,
     setting: Mutex<Setting>,
-    /// Whose turn it is; holds the bytes that were paid for and not used yet.
-    turn: tokio::sync::Mutex<u64>,
+    line: Arc<Mutex<Line>>,
+    waited: AtomicU64,
+}
+
+/// Those that wait for bytes. One at a time has the turn, and waits for the bucket.
+#[derive(Default)]
+struct Line {
+    turns: Turns<oneshot::Sender<Turn>>,
+    taken: bool,
+    /// Bytes that were taken from the bucket and not used yet.
+    paid: u64,
+}
+
+/// The turn. Passes on when it is dropped, also with a wait that is given up.
+struct Turn {
+    /// None when it was passed on.
+    line: Option<Arc<Mutex<Line>>>,
 }
 
 struct Setting {
@@ -92,43 +113,117 @@ impl ByteLimiter {
     /// Changes the limit; bodies in flight notice within a second.
     pub fn set(&self, limit: RateLimit) {
         let fresh = Setting::new(limit, self.wall_clock, None);
-        *self.setting.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *lock(&self.setting) = fresh;
     }
 
     fn with_clock(limit: RateLimit, wall_clock: fn() -> Time) -> Self {
         let setting = Mutex::new(Setting::new(limit, wall_clock, None));
-        Self { wall_clock, setting, turn: tokio::sync::Mutex::new(0) }
+        Self { wall_clock, setting, line: Arc::default(), waited: AtomicU64::new(0) }
+    }
+
+    /// For how long bodies that were next have waited for the rate.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.load(Ordering::Relaxed))
     }
 
     /// Waits until at least one and at most `wanted` bytes may go; gives how many.
-    async fn admit(&self, wanted: usize) -> usize {
+    async fn admit(&self, share: Share, wanted: usize) -> usize {
         if self.bucket().is_none() {
             return wanted;
         }
-        let mut paid = self.turn.lock().await;
+        let mut turn = self.turn(share).await;
         loop {
             let Some(bucket) = self.bucket() else { return wanted };
-            if *paid > 0 {
-                let used = usize::try_from(*paid).unwrap_or(usize::MAX).min(wanted);
-                *paid -= used as u64;
+            if let Some(used) = turn.use_paid(share, wanted) {
                 return used;
             }
             let (cells, bytes) = bucket.cells_for(wanted);
             match bucket.pace.take(cells) {
-                Ok(()) => *paid = bytes,
-                Err(wait) => tokio::time::sleep(wait.min(LOOK_EVERY)).await,
+                Ok(()) => turn.pay(bytes),
+                Err(wait) => {
+                    let begun = Instant::now();
+                    tokio::time::sleep(wait.min(LOOK_EVERY)).await;
+                    let waited = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.waited.fetch_add(waited, Ordering::Relaxed);
+                    // Now that there are bytes, they go to whoever has had the least.
+                    turn = self.next_turn(turn, share).await;
+                }
             }
         }
     }
 
+    /// Waits for the turn.
+    async fn turn(&self, share: Share) -> Turn {
+        let (give, coming) = oneshot::channel();
+        {
+            let mut line = lock(&self.line);
+            if !line.taken {
+                line.taken = true;
+                return Turn::new(&self.line);
+            }
+            line.turns.wait(share, give);
+        }
+        self.given(coming).await
+    }
+
+    /// Offers the turn to the others, and waits on if one of them takes it.
+    async fn next_turn(&self, turn: Turn, share: Share) -> Turn {
+        let (give, coming) = oneshot::channel();
+        lock(&self.line).turns.wait_on(share, give);
+        drop(turn);
+        self.given(coming).await
+    }
+
+    async fn given(&self, coming: oneshot::Receiver<Turn>) -> Turn {
+        // The giver is only ever dropped with the line, which we hold.
+        coming.await.unwrap_or_else(|_| Turn::new(&self.line))
+    }
+
     /// What holds now; none: no limit.
     fn bucket(&self) -> Option<Arc<Bucket>> {
-        let mut setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut setting = lock(&self.setting);
         if setting.look_again.is_some_and(|at| at <= Instant::now()) {
             let (limit, old) = (setting.limit.clone(), setting.bucket.take());
             *setting = Setting::new(limit, self.wall_clock, old);
         }
         setting.bucket.clone()
+    }
+}
+
+impl Turn {
+    fn new(line: &Arc<Mutex<Line>>) -> Self {
+        Self { line: Some(Arc::clone(line)) }
+    }
+
+    /// Uses what was paid for, as far as it goes.
+    fn use_paid(&self, share: Share, wanted: usize) -> Option<usize> {
+        let mut line = lock(self.line.as_ref()?);
+        let used = usize::try_from(line.paid).unwrap_or(usize::MAX).min(wanted);
+        line.paid -= used as u64;
+        line.turns.charge(share, used as u64);
+        (used > 0).then_some(used)
+    }
+
+    fn pay(&self, bytes: u64) {
+        if let Some(line) = &self.line {
+            lock(line).paid = bytes;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        while let Some(line) = self.line.take() {
+            let next = {
+                let mut line = lock(&line);
+                let next = line.turns.next();
+                line.taken = next.is_some();
+                next
+            };
+            // One that gave up waiting gives the turn back.
+            let refused = next.and_then(|next| next.send(Self { line: Some(line) }).err());
+            self.line = refused.and_then(|mut turn| turn.line.take());
+        }
     }
 }
 
@@ -179,9 +274,14 @@ impl Bucket {
     }
 }
 
+/// Nothing under these locks can panic half way, so a poisoned one is as good as another.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI8, Ordering};
+    use std::sync::atomic::AtomicI8;
 
     use super::*;
 
@@ -197,7 +297,8 @@ mod tests {
 
     fn body(limiter: &Arc<ByteLimiter>, piece: usize) -> LimitedBody {
         let limiter = Arc::clone(limiter);
-        LimitedBody { inner: Body::new(Endless(piece)), received: Bytes::new(), limiter }
+        let (inner, share) = (Body::new(Endless(piece)), Share::default());
+        LimitedBody { inner, received: Bytes::new(), limiter, share }
     }
 
     /// Bytes that come through `readers` bodies in `time`.
@@ -297,5 +398,49 @@ mod tests {
         shares.extend(tasks.join_all().await);
         let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
         assert!(*least * 10 > *most * 9, "{shares:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn owners_get_bytes_by_their_priority_however_many_bodies_they_have() {
+        let limiter = limiter(1_000_000);
+        let end = Instant::now() + Duration::from_secs(20);
+        let mut tasks = tokio::task::JoinSet::new();
+        for (owner, priority, bodies) in [(1, 20, 1), (2, 0, 12)] {
+            for _ in 0..bodies {
+                let share = Share::by_priority(owner, priority);
+                let mut body = LimitedBody { share, ..body(&limiter, 30_000) };
+                tasks.spawn(async move {
+                    let mut total = 0.0;
+                    while let Ok(piece) = tokio::time::timeout_at(end, body.chunk()).await {
+                        total += piece.unwrap().unwrap().len() as f64;
+                    }
+                    (owner, total)
+                });
+            }
+        }
+        let all = tasks.join_all().await;
+        let of = |who| all.iter().filter(|body| body.0 == who).map(|body| body.1).sum::<f64>();
+        assert!((1.9..2.1).contains(&(of(1) / of(2))), "{} {}", of(1), of(2));
+        assert!(limiter.waited() > Duration::from_secs(18), "{:?}", limiter.waited());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_given_up_passes_the_turn_on() {
+        let limiter = limiter(1_000);
+        let mut tasks = tokio::task::JoinSet::new();
+        for patience in [50, 60, 70, 10_000] {
+            let mut body = body(&limiter, 500);
+            let patience = Duration::from_millis(patience);
+            tasks.spawn(async move {
+                let read = async {
+                    for _ in 0..20 {
+                        body.chunk().await.unwrap();
+                    }
+                };
+                tokio::time::timeout(patience, read).await.is_ok()
+            });
+        }
+        let done = tasks.join_all().await.into_iter().filter(|&done| done).count();
+        assert_eq!(done, 1);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
-use crate::Body;
+use crate::{Body, Treatment};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Request {
     pub body: Option<Bytes>,
     /// No answer head within this time, or a body slower than 100 bytes/s over it, is a stall.
     pub stall: Duration,
+    /// How it is treated among others.
+    pub treatment: Treatment,
 }
 
 impl Request {
@@ -37,6 +39,7 @@ impl Request {
             secret_headers: HeaderMap::new(),
             body: None,
             stall: Duration::from_secs(60),
+            treatment: Treatment::default(),
         }
     }
 }

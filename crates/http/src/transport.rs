@@ -5,51 +5,99 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::Certificate;
 
-use crate::classify::{body_error, head_error};
+use crate::brake::seated;
+use crate::classify::{body_error, connection_of, found_none_idle, head_error, is_lost, is_refused};
+use crate::clients::Clients;
 use crate::config::{HttpConfig, HttpSetupError};
-use crate::counters::Tally;
+use crate::controller::Speech;
+use crate::counters::{HostTally, Tally};
+use crate::lanes::{Choice, Lanes, Place};
 use crate::origin::host_name;
 use crate::{Body, BodySource, Fetch, FetchError, Request, Response};
 
 /// What we call ourselves.
 const AGENT: &str = concat!("skyhaul/", env!("CARGO_PKG_VERSION"), " (+https://github.com/skyhaul/skyhaul)");
 
-/// Idle connections are closed after this: servers close theirs after a few seconds to a minute, and a
-/// request that meets such a close is lost.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How soon, and how often, an idle peer is asked whether it lives.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How often a request is sent again that nobody has looked at.
+const MOST_REPLAYS: u32 = 3;
 
 /// Makes requests, and nothing else.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    client: reqwest::Client,
+    clients: Clients,
+    lanes: Arc<Lanes>,
     tally: Arc<Tally>,
 }
 
 impl Transport {
-    pub(crate) fn new(config: &HttpConfig, tally: Arc<Tally>) -> Result<Self, HttpSetupError> {
-        // Process-wide, and the first one stays: ours is as good as another's.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = certificates(config)?;
-        let all = builder(config).tls_certs_merge(certificates.iter().cloned()).build();
-        let client = all.or_else(|error| {
-            // A system without any trusted certificates must still reach plain http, and https by --cacert.
-            let only = builder(config).tls_certs_only(certificates.iter().cloned()).build();
-            only.inspect(|_| tracing::warn!(%error, "cannot use the system's certificates"))
-                .map_err(|_| setup_error(config, error))
-        })?;
-        Ok(Self { client, tally })
+    pub(crate) fn new(
+        config: &HttpConfig,
+        lanes: Arc<Lanes>,
+        tally: Arc<Tally>,
+    ) -> Result<Self, HttpSetupError> {
+        Ok(Self { clients: Clients::new(config)?, lanes, tally })
+    }
+
+    fn place(&self, request: &Request, host: &str) -> Place {
+        // HTTP/2 is offered within TLS alone.
+        let streams = request.url.scheme() == "https" && request.treatment.speech == Speech::Offered;
+        self.lanes.place(host, if streams { Choice::Lane } else { Choice::Pool })
+    }
+
+    /// Sends a request, and again if nobody has looked at it.
+    async fn send(
+        &self,
+        place: &Place,
+        wire: reqwest::Request,
+        tally: &HostTally,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let mut replays = 0;
+        loop {
+            self.tally.request(tally);
+            match self.execute(place, &wire).await {
+                Err(error) if replays < MOST_REPLAYS && self.may_be_replayed(&wire, &error) => {
+                    tracing::debug!(error = %error.without_url(), "sent again");
+                    self.tally.replay(tally);
+                    replays += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Sends a request once, when there is a connection for it.
+    async fn execute(
+        &self,
+        place: &Place,
+        wire: &reqwest::Request,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let (seat, client) = (place.seat(), self.clients.numbered(place.seat().client()));
+        loop {
+            match seated(seat.clone(), client.execute(copy_of(wire))).await {
+                Err(error) if found_none_idle(&error) => seat.none_is_idle(),
+                Err(error) if connection_of(&error).is_some() => {
+                    seat.closed();
+                    return Err(error);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether a request that failed may be sent again at once: the server said that it has not looked at
+    /// it, or it met the end of a connection that had served before. Servers close idle connections, and
+    /// busy ones after a thousand requests, without asking; what changes nothing may then be sent again
+    /// (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+    fn may_be_replayed(&self, request: &reqwest::Request, error: &reqwest::Error) -> bool {
+        let had_served = || address_of_failed(error).is_some_and(|local| self.tally.has_answered_on(local));
+        is_refused(error) || request.method().is_safe() && is_lost(error) && had_served()
     }
 }
 
@@ -57,20 +105,22 @@ impl Transport {
 impl Fetch for Transport {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         let host = host_name(&request.url);
-        let url = request.url.clone();
-        let method = request.method.clone();
-        self.tally.request();
-        let answer = self.client.execute(on_the_wire(request)).await;
+        let (url, method) = (request.url.clone(), request.method.clone());
+        let tally = self.tally.host(&host);
+        let place = self.place(&request, &host);
+        let answer = self.send(&place, on_the_wire(request), &tally).await;
         let mut answer = answer.map_err(|error| head_error(host.clone(), url.to_string(), error))?;
-        if let Some(local) = local_address(&answer) {
-            self.tally.answered_on(local);
-        }
+        self.tally.answered_on(&tally, local_address(answer.extensions()));
         let (status, version) = (answer.status(), answer.version());
+        place.heard(version);
         let headers = std::mem::take(answer.headers_mut());
+        let last = is_last(version, &headers);
         let framed = framing(&method, status, headers);
         let (headers, left) =
             framed.map_err(|why| FetchError::Protocol { host: host.clone(), source: why.into() })?;
-        let body = TransportBody { answer, host, left, failed: false, tally: Arc::clone(&self.tally) };
+        let count = (Arc::clone(&self.tally), tally);
+        let place = Some(place);
+        let body = TransportBody { answer, host, left, failed: false, count, place, last };
         Ok(Response { status, headers, url, version, body: Body::new(body) })
     }
 }
@@ -81,7 +131,11 @@ struct TransportBody {
     /// Bytes that must still come, where that was promised.
     left: Option<u64>,
     failed: bool,
-    tally: Arc<Tally>,
+    count: (Arc<Tally>, Arc<HostTally>),
+    /// Given back at the end already, so that the next request finds it free.
+    place: Option<Place>,
+    /// Whether the connection ends with it.
+    last: bool,
 }
 
 #[async_trait]
@@ -95,6 +149,12 @@ impl BodySource for TransportBody {
         let chunk = self.answer.chunk().await.map_err(|error| body_error(self.host.clone(), error));
         let chunk = chunk.and_then(|chunk| self.accounted(chunk));
         self.failed = chunk.is_err();
+        if !matches!(chunk, Ok(Some(_)))
+            && let Some(place) = self.place.take()
+            && (self.failed || self.last)
+        {
+            place.seat().closed();
+        }
         chunk
     }
 }
@@ -104,7 +164,7 @@ impl TransportBody {
     /// important to be left to one.
     fn accounted(&mut self, chunk: Option<Bytes>) -> Result<Option<Bytes>, FetchError> {
         let length = chunk.as_ref().map_or(0, Bytes::len);
-        self.tally.received(length);
+        self.count.0.received(&self.count.1, length);
         let host = || self.host.clone();
         match (&mut self.left, &chunk) {
             (Some(left), Some(_)) => match left.checked_sub(length as u64) {
@@ -124,36 +184,12 @@ impl TransportBody {
     }
 }
 
-fn builder(config: &HttpConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(config.connect_timeout)
-        .pool_max_idle_per_host(config.connections.max(1) as usize)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_keepalive(KEEPALIVE)
-        .tcp_keepalive_interval(KEEPALIVE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .http2_adaptive_window(true)
-}
-
-fn certificates(config: &HttpConfig) -> Result<Vec<Certificate>, HttpSetupError> {
-    let Some(path) = &config.cacert else { return Ok(Vec::new()) };
-    let pem = std::fs::read(path)
-        .map_err(|source| HttpSetupError::CertificatesUnreadable { path: path.clone(), source })?;
-    let invalid = |source| HttpSetupError::CertificatesInvalid { path: path.clone(), source };
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| invalid(Some(error.into())))?;
-    if found.is_empty() { Err(invalid(None)) } else { Ok(found) }
-}
-
-/// Certificates are parsed only when a client is built, so that a bad one shows here.
-fn setup_error(config: &HttpConfig, error: reqwest::Error) -> HttpSetupError {
-    let source = Box::new(error);
-    match &config.cacert {
-        Some(path) => HttpSetupError::CertificatesInvalid { path: path.clone(), source: Some(source) },
-        None => HttpSetupError::Client(source),
-    }
+/// A body is bytes in memory, which can always be copied.
+fn copy_of(wire: &reqwest::Request) -> reqwest::Request {
+    let mut copy = reqwest::Request::new(wire.method().clone(), wire.url().clone());
+    *copy.headers_mut() = wire.headers().clone();
+    *copy.body_mut() = wire.body().and_then(reqwest::Body::as_bytes).map(|bytes| bytes.to_vec().into());
+    copy
 }
 
 fn on_the_wire(request: Request) -> reqwest::Request {
@@ -192,6 +228,26 @@ fn framing(
     Ok((headers, length))
 }
 
-fn local_address(answer: &reqwest::Response) -> Option<SocketAddr> {
-    answer.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
+/// Whether the server says that it takes no further request on the connection (RFC 9112 section 9.6).
+fn is_last(version: Version, headers: &HeaderMap) -> bool {
+    let says = |word: &str| {
+        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(word))
+    };
+    match version {
+        Version::HTTP_09 | Version::HTTP_10 => !says("keep-alive"),
+        Version::HTTP_11 => says("close"),
+        _ => false,
+    }
+}
+
+fn local_address(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<HttpInfo>().map(HttpInfo::local_addr)
+}
+
+/// The local address of the connection on which a request failed.
+fn address_of_failed(error: &reqwest::Error) -> Option<SocketAddr> {
+    let mut extensions = Extensions::new();
+    connection_of(error)?.get_extras(&mut extensions);
+    local_address(&extensions)
 }

@@ -1,111 +1,14 @@
 //! The client against raw sockets: what comes over the wire is either whole or an honest error.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
-use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+mod hostile;
+mod reuse;
+mod server;
 
 use http::{HeaderValue, Method, StatusCode, Version};
-use skyhaul_http::{Client, Fetch, FetchError, HttpConfig, Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-
-/// How the server leaves after its bytes.
-#[derive(Clone, Copy)]
-enum Leaves {
-    /// Waits for the next request.
-    Stays,
-    /// Closes cleanly.
-    Closes,
-    /// Resets the connection.
-    Resets,
-}
-
-/// A server that answers every request with the same bytes. Ends when dropped.
-struct Server {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-    /// The most connections that were open at once.
-    most: Arc<AtomicUsize>,
-    _tasks: JoinSet<()>,
-}
-
-impl Server {
-    async fn start(answer: &'static [u8], leaves: Leaves) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&heads);
-        let most = Arc::new(AtomicUsize::new(0));
-        let open = Arc::clone(&most);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                while connections.try_join_next().is_some() {}
-                open.fetch_max(connections.len() + 1, Ordering::Relaxed);
-                connections.spawn(serve(stream, answer, leaves, Arc::clone(&seen)));
-            }
-        });
-        Self { address, heads, most, _tasks: tasks }
-    }
-
-    fn request(&self) -> Request {
-        request(self.address)
-    }
-
-    fn head(&self, index: usize) -> String {
-        self.heads.lock().unwrap()[index].to_ascii_lowercase()
-    }
-}
-
-async fn serve(mut stream: TcpStream, answer: &[u8], leaves: Leaves, seen: Arc<Mutex<Vec<String>>>) {
-    while let Ok(head) = read_head(&mut stream).await {
-        seen.lock().unwrap().push(head);
-        if stream.write_all(answer).await.is_err() {
-            return;
-        }
-        match leaves {
-            Leaves::Stays => {}
-            Leaves::Closes => return,
-            Leaves::Resets => {
-                let _ = stream.set_zero_linger();
-                return;
-            }
-        }
-    }
-}
-
-async fn read_head(stream: &mut TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
-}
-
-fn request(address: SocketAddr) -> Request {
-    Request::get(format!("http://{address}/x").parse().unwrap())
-}
-
-fn client() -> Client {
-    Client::new(HttpConfig::default()).unwrap()
-}
-
-async fn body_of(mut response: Response) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.body.chunk().await? {
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-async fn get(answer: &'static [u8], leaves: Leaves) -> Result<Vec<u8>, FetchError> {
-    let server = Server::start(answer, leaves).await;
-    body_of(client().fetch(server.request()).await?).await
-}
+use server::{Leaves, Server, body_of, client, get, request};
+use skyhaul_http::{Fetch, FetchError, Request};
+use tokio::net::TcpListener;
 
 /// An answer, how the server leaves, and the body that must come.
 type Row = (&'static [u8], Leaves, &'static [u8]);
@@ -282,17 +185,6 @@ async fn the_length_that_head_tells_is_no_promise() {
 }
 
 #[tokio::test]
-async fn connections_are_used_again_and_counted() {
-    let server = Server::start(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", Leaves::Stays).await;
-    let client = client();
-    for _ in 0..5 {
-        body_of(client.fetch(server.request()).await.unwrap()).await.unwrap();
-    }
-    let counters = client.counters();
-    assert_eq!((counters.requests, counters.bytes_received, counters.connections), (5, 25, 1));
-}
-
-#[tokio::test]
 async fn a_redirect_without_a_place_is_refused_and_a_loop_ends() {
     for (answer, requests) in [
         (&b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n"[..], 1),
@@ -304,37 +196,4 @@ async fn a_redirect_without_a_place_is_refused_and_a_loop_ends() {
         assert!(matches!(error, FetchError::Redirect { .. }), "{error:?}");
         assert_eq!(client.counters().requests, requests);
     }
-}
-
-#[tokio::test]
-async fn no_more_connections_than_allowed_whether_bodies_are_read_or_dropped() {
-    let server = Server::start(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", Leaves::Stays).await;
-    let client = Client::new(HttpConfig { connections: 4, ..HttpConfig::default() }).unwrap();
-    let mut tasks = JoinSet::new();
-    for number in 0..12 {
-        let (client, request) = (client.clone(), server.request());
-        tasks.spawn(async move {
-            for _ in 0..20 {
-                let response = client.fetch(request.clone()).await.unwrap();
-                if number % 2 == 0 {
-                    body_of(response).await.unwrap();
-                }
-            }
-        });
-    }
-    tasks.join_all().await;
-    assert_eq!(client.counters().requests, 240);
-    assert!(client.counters().connections <= 4, "{:?}", client.counters());
-}
-
-#[tokio::test]
-async fn a_long_body_that_is_dropped_closes_its_connection_first() {
-    let server =
-        Server::start(b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\nhello", Leaves::Stays).await;
-    let client = Client::new(HttpConfig { connections: 1, ..HttpConfig::default() }).unwrap();
-    for _ in 0..5 {
-        drop(client.fetch(server.request()).await.unwrap());
-    }
-    assert_eq!(client.counters().connections, 5);
-    assert_eq!(server.most.load(Ordering::Relaxed), 1);
 }
