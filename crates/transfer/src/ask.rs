@@ -1,7 +1,9 @@
 //! What to ask for, given what is held. Pure.
 
-use http::header::{ACCEPT_ENCODING, IF_MATCH, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use skyhaul_verify::Digest;
 
 use crate::validator::{Strong, Validators};
 
@@ -19,12 +21,34 @@ pub(crate) struct Held {
     pub(crate) validators: Validators,
     /// The URL that gave that answer, after redirects: validators hold for one URL alone (rule 11).
     pub(crate) final_url: String,
-    /// The whole file's SHA-256 as the server told it.
-    pub(crate) server_sha256: Option<[u8; 32]>,
+    /// The whole file's digest as the server told it.
+    pub(crate) server_digest: Option<Digest>,
     /// How many of these bytes are known to be on the disk.
     pub(crate) synced: u64,
     /// How many attempts to go on from here the server has answered with the whole file.
     pub(crate) refusals: u32,
+    /// Where these bytes lie.
+    pub(crate) slot: Slot,
+    /// The later of two versions that are held has the higher number.
+    pub(crate) serial: u32,
+    /// How many versions of the file have been found to be replaced by another so far.
+    pub(crate) changes: u32,
+}
+
+/// One of the two places for a file's bytes: while one holds a version, another version may come into the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    One,
+    Two,
+}
+
+impl Slot {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::One => Self::Two,
+            Self::Two => Self::One,
+        }
+    }
 }
 
 /// Whether a digest of the whole file will prove it, however it was put together.
@@ -48,6 +72,11 @@ pub(crate) enum Ask {
         /// What keeps two versions from being mixed.
         guard: Guard,
     },
+    /// The whole file, if it has changed since this date: one is published already.
+    IfChanged {
+        /// An HTTP date.
+        since: String,
+    },
     /// All is held: verify without the network (rule 40).
     Nothing,
 }
@@ -60,7 +89,7 @@ pub(crate) enum Guard {
     /// The server sends the rest only of this version, and else nothing; for servers on whose way If-Range
     /// makes the Range disappear (rule 7).
     IfMatch(String),
-    /// The whole file's digest, at the end.
+    /// The whole file's digest, at the end, whatever the validators say on the way.
     Digest,
 }
 
@@ -72,7 +101,10 @@ pub(crate) fn plan_request(held: Option<&Held>, digest: DigestKnown) -> Ask {
         Some(total) if total < held.length => return Ask::Whole,
         _ => {}
     }
+    let restless = held.refusals > 0 || held.changes > 0;
     let guard = match (held.validators.strong(), digest) {
+        // Tags that change while the bytes do not are no reason to fetch them again (rule 10).
+        (_, DigestKnown::Yes) if restless => Guard::Digest,
         (Some(Strong::ETag(tag)), _) if held.refusals > 0 => Guard::IfMatch(tag.to_owned()),
         (Some(Strong::ETag(text) | Strong::Date(text)), _) => Guard::IfRange(text.to_owned()),
         (None, DigestKnown::Yes) => Guard::Digest,
@@ -86,19 +118,21 @@ impl Ask {
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(WANT_REPR_DIGEST, HeaderValue::from_static("sha-256=10"));
-        let Self::Rest { from, guard } = self else { return headers };
-        let (name, text) = match guard {
-            Guard::IfRange(text) => (IF_RANGE, text),
-            Guard::IfMatch(text) => (IF_MATCH, text),
-            Guard::Digest => return with_range(headers, *from),
+        headers.insert(WANT_REPR_DIGEST, HeaderValue::from_static("sha-256=10, sha-512=5"));
+        let (from, name, text) = match self {
+            Self::Whole | Self::Nothing => return headers,
+            Self::IfChanged { since } => (None, IF_MODIFIED_SINCE, since),
+            Self::Rest { from, guard: Guard::IfRange(text) } => (Some(*from), IF_RANGE, text),
+            Self::Rest { from, guard: Guard::IfMatch(text) } => (Some(*from), IF_MATCH, text),
+            Self::Rest { from, guard: Guard::Digest } => return with_range(headers, *from),
         };
         // It came out of a header, so it goes into one; if not, the whole file is asked for.
-        if let Ok(value) = HeaderValue::from_str(text) {
-            headers.insert(name, value);
-            return with_range(headers, *from);
+        let Ok(value) = HeaderValue::from_str(text) else { return headers };
+        headers.insert(name, value);
+        match from {
+            Some(from) => with_range(headers, from),
+            None => headers,
         }
-        headers
     }
 }
 
@@ -118,7 +152,9 @@ mod tests {
     fn held(length: u64, total: Option<u64>, etag: Option<&str>) -> Held {
         let validators = Validators { etag: etag.map(str::to_owned), ..Validators::default() };
         let final_url = "https://a.example/x".into();
-        Held { length, total, validators, final_url, server_sha256: None, synced: 0, refusals: 0 }
+        let (slot, serial, changes) = (Slot::One, 0, 0);
+        let (server_digest, synced, refusals) = (None, 0, 0);
+        Held { length, total, validators, final_url, server_digest, synced, refusals, slot, serial, changes }
     }
 
     fn dated(is_strong: bool) -> Held {
@@ -136,6 +172,7 @@ mod tests {
         use DigestKnown::{No, Yes};
         let tagged = held(5, Some(9), Some("\"t\""));
         let refused = Held { refusals: 1, ..tagged.clone() };
+        let changing = Held { changes: 1, ..tagged.clone() };
         let table = [
             ("rule 15: nothing held", None, Yes, Ask::Whole),
             ("rule 1: only a size", Some(held(5, Some(9), None)), No, Ask::Whole),
@@ -156,7 +193,10 @@ mod tests {
             ("rule 4: a strong date", Some(dated(true)), No, rest(Guard::IfRange(DATE.into()))),
             ("rule 4: a weak date", Some(dated(false)), No, Ask::Whole),
             ("rule 5: neither, but a digest", Some(held(5, Some(9), None)), Yes, rest(Guard::Digest)),
-            ("rule 7: refused before", Some(refused), No, rest(Guard::IfMatch("\"t\"".into()))),
+            ("rule 7: refused before", Some(refused.clone()), No, rest(Guard::IfMatch("\"t\"".into()))),
+            ("rule 10: refused before, but a digest", Some(refused), Yes, rest(Guard::Digest)),
+            ("rule 10: tags that change, but a digest", Some(changing.clone()), Yes, rest(Guard::Digest)),
+            ("rule 10: tags that change", Some(changing), No, rest(Guard::IfRange("\"t\"".into()))),
             ("rule 40: all held", Some(held(9, Some(9), Some("\"t\""))), No, Ask::Nothing),
             ("rule 40: all held, no validator", Some(held(9, Some(9), None)), No, Ask::Nothing),
             ("more than all held", Some(held(10, Some(9), Some("\"t\""))), Yes, Ask::Whole),
@@ -171,7 +211,7 @@ mod tests {
     fn rules_6_14_15_headers() {
         let whole = Ask::Whole.headers();
         assert_eq!(whole[ACCEPT_ENCODING], "identity");
-        assert_eq!(whole[WANT_REPR_DIGEST], "sha-256=10");
+        assert_eq!(whole[WANT_REPR_DIGEST], "sha-256=10, sha-512=5");
         assert!(!whole.contains_key(RANGE) && !whole.contains_key(IF_RANGE));
         let asked = rest(Guard::IfRange("\"t\"".into())).headers();
         assert_eq!((asked[RANGE].as_bytes(), asked[IF_RANGE].as_bytes()), (&b"bytes=5-"[..], &b"\"t\""[..]));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use skyhaul_model::{FileError, JobKey, OnExisting, RelPath, VerifyLevel};
+use skyhaul_model::{FileError, JobKey, OnExisting, RelPath, Sealed, VerifyLevel};
+use skyhaul_verify::Digest;
 
 use crate::OutputRoot;
 
@@ -21,8 +22,8 @@ pub struct Assignment {
     pub root: Arc<OutputRoot>,
     /// Its size in bytes where a manifest told it.
     pub size: Option<u64>,
-    /// The SHA-256 that the user demands.
-    pub sha256: Option<[u8; 32]>,
+    /// The digests that the user demands, all of them: from a manifest or a list.
+    pub digests: Vec<Digest>,
     /// How much is checked beyond digests that were given.
     pub verify: VerifyLevel,
     /// What to do with a file that lies at the final path already.
@@ -37,6 +38,9 @@ pub struct Assignment {
     pub received: u64,
     /// Names this boot of the machine: what the page cache held is believed within one boot only.
     pub boot: String,
+    /// What was sealed of the file that is published, when the server is to be asked whether it has another one
+    /// by now.
+    pub recheck: Option<Sealed>,
     /// The failure before this attempt, where there was one.
     pub last_error: Option<FileError>,
 }

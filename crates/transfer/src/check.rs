@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use skyhaul_model::{ErrorKind, FileError, Verified, VerifyLevel};
+use skyhaul_verify::Digest;
 
 use crate::checks::{Checks, Facts};
 use crate::trouble::disk_error;
@@ -13,12 +14,12 @@ use crate::trouble::disk_error;
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// What a file is to be, as far as that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Its size in bytes.
     pub size: Option<u64>,
-    /// Its SHA-256.
-    pub sha256: Option<[u8; 32]>,
+    /// Its digests, all of them.
+    pub digests: Vec<Digest>,
 }
 
 /// What a file that passed is.
@@ -33,7 +34,7 @@ pub struct Checked {
 }
 
 /// Reads the file at `path` and holds it against what is expected and, at `VerifyLevel::Auto`, against its
-/// format's own check. An expected digest that agrees settles the matter. Blocking.
+/// format's own check. Expected digests that agree settle the matter. Blocking.
 ///
 /// # Errors
 /// Kind `not_found` when no regular file lies there, `truncated` when it is too short, `checksum` when it
@@ -52,7 +53,8 @@ pub fn check_file(path: &Path, verify: VerifyLevel, expected: &Expected) -> Resu
         return Err(FileError::new(kind, message));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let facts = read_facts(path, Checks::new(&name, verify), || true).map_err(|error| unreadable(&error))?;
+    let facts = read_facts(path, Checks::new(&name, verify, &expected.digests), || true)
+        .map_err(|error| unreadable(&error))?;
     let verified = judge(path, &facts, expected)?;
     Ok(Checked { size: facts.size, sha256: facts.sha256, verified })
 }
@@ -85,9 +87,9 @@ pub(crate) fn read_through(
 
 fn judge(path: &Path, facts: &Facts, expected: &Expected) -> Result<Verified, FileError> {
     let wrong = |why: &str| FileError::new(ErrorKind::Checksum, format!("{} {why}", path.display()));
-    match (expected.sha256, &facts.container) {
-        (Some(sha256), _) if sha256 == facts.sha256 => Ok(Verified::Digest),
-        (Some(_), _) => Err(wrong("does not have the SHA-256 that was recorded")),
+    match (facts.agree_with_all(&expected.digests), &facts.container) {
+        (Some(true), _) => Ok(Verified::Digest),
+        (Some(false), _) => Err(wrong("does not have the digest that it should have")),
         (None, Some(Err(why))) => Err(wrong(why)),
         (None, Some(Ok(()))) => Ok(Verified::Container),
         (None, None) if expected.size.is_some() => Ok(Verified::Length),
@@ -108,9 +110,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.png");
         fs::write(&path, "no picture").unwrap();
-        let digest = |text: &str| <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(text));
-        let sized = |size| Expected { size: Some(size), sha256: None };
-        let digested = |text| Expected { size: Some(10), sha256: Some(digest(text)) };
+        let sized = |size| Expected { size: Some(size), digests: Vec::new() };
+        let digested = |text: &str| {
+            let sha256 = <sha2::Sha256 as sha2::Digest>::digest(text);
+            Expected { size: Some(10), digests: vec![Digest::sha256(sha256.into())] }
+        };
         let (auto, length) = (VerifyLevel::Auto, VerifyLevel::Length);
         let table = [
             (auto, Expected::default(), Err(ErrorKind::Checksum)),

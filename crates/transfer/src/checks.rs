@@ -1,9 +1,9 @@
 //! Everything that is learnt of a file while its bytes pass, in one go.
 
-use sha2::{Digest, Sha256};
 use skyhaul_model::VerifyLevel;
+use skyhaul_verify::{Container, Digest, Digests, Hashers};
 
-use crate::container::Container;
+use crate::Assignment;
 use crate::content::{SNIFFED_BYTES, looks_like_page};
 
 /// The checks of one file as far as it was seen. Their memory does not grow with the file.
@@ -11,9 +11,11 @@ use crate::content::{SNIFFED_BYTES, looks_like_page};
 pub(crate) struct Checks {
     name: String,
     length: u64,
-    hasher: Sha256,
+    hashers: Hashers,
     first: Vec<u8>,
     container: Option<Container>,
+    /// Whether a digest that the user demands will say what the bytes are, whatever they look like.
+    is_demanded: bool,
 }
 
 /// What the bytes of a file say.
@@ -23,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) size: u64,
     /// Its SHA-256.
     pub(crate) sha256: [u8; 32],
+    /// Its digests by all algorithms that were asked for.
+    pub(crate) digests: Digests,
     /// Its format's own verdict, or what is wrong with it; none where there was no check.
     pub(crate) container: Option<Result<(), String>>,
     /// What its first bytes look like.
@@ -39,14 +43,26 @@ pub(crate) enum FirstBytes {
 }
 
 impl Checks {
-    /// The checks that a file of this name is held to.
-    pub(crate) fn new(name: &str, level: VerifyLevel) -> Self {
+    /// The checks that an assignment's file is held to, the digest that the server told among them.
+    pub(crate) fn of(assignment: &Assignment, server: Option<&Digest>) -> Self {
+        let claims = assignment.digests.iter().chain(server);
+        let checks = Self::new(assignment.path.file_name(), assignment.verify, claims);
+        Self { is_demanded: !assignment.digests.is_empty(), ..checks }
+    }
+
+    /// The checks that a file of this name, of which this is claimed, is held to.
+    pub(crate) fn new<'a>(
+        name: &str,
+        level: VerifyLevel,
+        claims: impl IntoIterator<Item = &'a Digest>,
+    ) -> Self {
         let container = match level {
             VerifyLevel::Auto => Container::of(name),
             VerifyLevel::Length => None,
         };
         let first = Vec::with_capacity(SNIFFED_BYTES);
-        Self { name: name.to_owned(), length: 0, hasher: Sha256::new(), first, container }
+        let hashers = Hashers::for_claims(claims);
+        Self { name: name.to_owned(), length: 0, hashers, first, container, is_demanded: false }
     }
 
     /// The next bytes of the file.
@@ -54,7 +70,7 @@ impl Checks {
         let wanted = SNIFFED_BYTES.saturating_sub(self.first.len()).min(bytes.len());
         self.first.extend(&bytes[..wanted]);
         self.length += bytes.len() as u64;
-        self.hasher.update(bytes);
+        self.hashers.feed(bytes);
         if let Some(container) = &mut self.container {
             container.feed(bytes);
         }
@@ -70,15 +86,29 @@ impl Checks {
         self.length
     }
 
+    /// Whether there is no use in more bytes.
+    pub(crate) fn are_hopeless(&self) -> bool {
+        !self.is_demanded && self.first_bytes() == FirstBytes::Page
+    }
+
     /// What the first bytes look like as far as they were seen.
-    pub(crate) fn first_bytes(&self) -> FirstBytes {
+    fn first_bytes(&self) -> FirstBytes {
         if looks_like_page(&self.first, &self.name) { FirstBytes::Page } else { FirstBytes::Fitting }
     }
 
     /// What was learnt, at the file's end.
     pub(crate) fn finish(self) -> Facts {
         let first = self.first_bytes();
-        let container = self.container.map(Container::finish);
-        Facts { size: self.length, sha256: self.hasher.finalize().into(), container, first }
+        let container = self.container.map(|check| check.finish().map_err(|damage| damage.to_string()));
+        let digests = self.hashers.finish();
+        Facts { size: self.length, sha256: digests.sha256(), digests, container, first }
+    }
+}
+
+impl Facts {
+    /// Whether the bytes are as all of these say; none where nothing is said.
+    pub(crate) fn agree_with_all(&self, claims: &[Digest]) -> Option<bool> {
+        let agree = |claim| self.digests.agree_with(claim) == Some(true);
+        (!claims.is_empty()).then(|| claims.iter().all(agree))
     }
 }

@@ -1,14 +1,17 @@
 //! Everything that must survive a crash, or must be seen in order by one: create, write, cut, sync, rename, remove.
 //!
-//! No other file of this crate changes the disk. Each function is one durable operation.
+//! This file and `folder` alone change the disk. Each function is one durable operation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Creates a file anew for writing; what was there is gone.
+use jiff::Timestamp;
+
+/// Creates a file anew for writing; what was there is gone. A link there is replaced, never followed.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    File::create(path)
+    remove(path)?;
+    File::create_new(path)
 }
 
 /// Opens a file that is only there to be locked, and creates it where it is missing.
@@ -27,13 +30,23 @@ pub(crate) fn write(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Cuts a file off behind `length` bytes.
-pub(crate) fn cut(path: &Path, length: u64) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.set_len(length)
+pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length)
+}
+
+/// Gives a file its modification time.
+pub(crate) fn set_modified(file: &File, time: Timestamp) -> io::Result<()> {
+    file.set_modified(time.into())
 }
 
 /// Waits until the file's bytes and length are on the disk.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
     file.sync_data()
+}
+
+/// Waits until the file's bytes, length and modification time are on the disk.
+pub(crate) fn sync_dated(file: &File) -> io::Result<()> {
+    file.sync_all()
 }
 
 /// Waits until the bytes of the file at `path` are on the disk, whoever wrote them.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use skyhaul_model::{Backoff, FileError, RelPath, Sealed};
+use skyhaul_model::{Backoff, FileError, NoResume, RelPath, Sealed};
 
+use crate::ask::Slot;
 use crate::parts::PartPaths;
 use crate::{Assignment, OutputRoot};
 
@@ -12,6 +13,8 @@ use crate::{Assignment, OutputRoot};
 pub enum End {
     /// The bytes are whole, checked and synced: seal, then publish.
     Whole(Whole),
+    /// The published file that was asked about is still the file; nothing has been touched.
+    Unchanged,
     /// It failed.
     Failed(Failure),
     /// It was told to stop; what was received is kept.
@@ -26,10 +29,20 @@ pub enum End {
 pub struct Whole {
     /// What is known of the bytes.
     pub sealed: Sealed,
-    /// Where they lie; none when they lie at the final path already.
-    pub(crate) part: Option<Box<PartPaths>>,
+    pub(crate) lies: Lies,
+    /// The part's names, and those of what else is kept of the file until it is published.
+    pub(crate) paths: Box<PartPaths>,
     pub(crate) root: Arc<OutputRoot>,
     pub(crate) path: RelPath,
+}
+
+/// Where a file's bytes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lies {
+    /// In the part.
+    InPart,
+    /// At the final path already.
+    InPlace,
 }
 
 /// A failed attempt.
@@ -45,6 +58,8 @@ pub struct Failure {
     pub progressed: bool,
     /// What the failure costs.
     pub cost: Cost,
+    /// Why what had come was, or is, of no use for going on; none where it is, or where nothing had come.
+    pub no_resume: Option<NoResume>,
 }
 
 /// What a failure costs (invariant I8).
@@ -72,8 +87,15 @@ pub enum Recovery {
 }
 
 impl Whole {
-    pub(crate) fn new(assignment: &Assignment, sealed: Sealed, part: Option<PartPaths>) -> Self {
+    /// Of bytes that lie in this part.
+    pub(crate) fn in_part(assignment: &Assignment, sealed: Sealed, part: PartPaths) -> Self {
         let (root, path) = (Arc::clone(&assignment.root), assignment.path.clone());
-        Self { sealed, part: part.map(Box::new), root, path }
+        Self { sealed, lies: Lies::InPart, paths: Box::new(part), root, path }
+    }
+
+    /// Of bytes that lie at the final path.
+    pub(crate) fn in_place(assignment: &Assignment, sealed: Sealed) -> Self {
+        let unused = PartPaths::of(assignment, Slot::One);
+        Self { lies: Lies::InPlace, ..Self::in_part(assignment, sealed, unused) }
     }
 }

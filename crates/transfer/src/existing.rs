@@ -1,16 +1,18 @@
 //! A file that lies at the final path already and that the queue does not know: taken over, or fetched anew.
 
 use http::Method;
-use skyhaul_model::{OnExisting, Proof, Sealed, Verified, VerifyLevel};
+use skyhaul_model::{ErrorKind, OnExisting, Proof, Sealed, Verified, VerifyLevel};
+use skyhaul_verify::{Digest, server_digest};
 
 use crate::answer::Answer;
-use crate::ask::{Ask, DigestKnown};
+use crate::ask::{Ask, DigestKnown, Slot};
 use crate::check::read_facts;
 use crate::checks::{Checks, Facts, FirstBytes};
 use crate::content::check_content;
-use crate::digest::server_sha256;
-use crate::durable;
+use crate::durable::{self, Synced};
 use crate::judge::{Judgement, Subject, judge};
+use crate::parts::PartPaths;
+use crate::place::own_folder;
 use crate::request::Asker;
 use crate::trouble::{Blow, Trouble};
 use crate::{Assignment, Whole};
@@ -31,18 +33,17 @@ pub(crate) enum Terms {
 /// What the server says of the file without sending it.
 struct Remote {
     length: u64,
-    sha256: Option<[u8; 32]>,
+    digest: Option<Digest>,
 }
 
 /// Decides the terms. Pure.
 pub(crate) fn terms(assignment: &Assignment) -> Terms {
-    let name = assignment.path.file_name();
-    let has_check = Checks::new(name, assignment.verify).has_container();
+    let has_check = Checks::of(assignment, None).has_container();
     match assignment.on_existing {
         OnExisting::Replace => Terms::Never,
         // A file that failed a check after it had been trusted is not trusted again.
         OnExisting::Trust if assignment.last_error.is_none() => Terms::AsItLies,
-        _ if assignment.sha256.is_some() || has_check => Terms::Proven,
+        _ if !assignment.digests.is_empty() || has_check => Terms::Proven,
         _ if assignment.verify == VerifyLevel::Length => Terms::SameLength,
         _ => Terms::Never,
     }
@@ -58,8 +59,11 @@ pub(crate) async fn adopt(
     if terms == Terms::Never || assignment.size.is_some_and(|size| size != length) {
         return Ok(None);
     }
+    if assignment.digests.is_empty() && was_found_wrong(asker, assignment).await? {
+        return Ok(None);
+    }
     let facts = read(asker, assignment).await?;
-    if assignment.sha256.is_some_and(|sha256| sha256 != facts.sha256) || facts.size != length {
+    if facts.agree_with_all(&assignment.digests) == Some(false) || facts.size != length {
         return Ok(None);
     }
     let verified = match own_word(&facts, assignment) {
@@ -73,13 +77,31 @@ pub(crate) async fn adopt(
     let Facts { size, sha256, .. } = facts;
     let received = assignment.received;
     let sealed = Sealed { size, sha256, verified, proof: Proof::Adopted, received };
-    Ok(Some(Whole::new(assignment, sealed, None)))
+    Ok(Some(Whole::in_place(assignment, sealed)))
+}
+
+/// Whether the file has failed a check after it was done: then its format's own word is not taken for it, for few
+/// formats see a flipped bit. It is remembered until another file takes its place, as the last failure is not.
+async fn was_found_wrong(asker: &Asker<'_>, assignment: &Assignment) -> Result<bool, Trouble> {
+    let wrong = [ErrorKind::Checksum, ErrorKind::Truncated];
+    let is_found_now = assignment.last_error.as_ref().is_some_and(|error| wrong.contains(&error.kind));
+    let paths = PartPaths::of(assignment, Slot::One);
+    asker
+        .blocking(move || {
+            if is_found_now {
+                own_folder(&paths.folder)?;
+                let marked = durable::replace(&paths.wrong, &[], Synced::Later);
+                marked.map_err(|error| Blow::of_disk("write", &paths.wrong, &error))?;
+            }
+            Ok(is_found_now || paths.wrong.exists())
+        })
+        .await
 }
 
 /// What can be said for the file without the server; an error when its own check fails.
 fn own_word(facts: &Facts, assignment: &Assignment) -> Result<Verified, ()> {
     match &facts.container {
-        _ if assignment.sha256.is_some() => Ok(Verified::Digest),
+        _ if !assignment.digests.is_empty() => Ok(Verified::Digest),
         _ if facts.first == FirstBytes::Page => Err(()),
         Some(Err(_)) => Err(()),
         Some(Ok(())) => Ok(Verified::Container),
@@ -93,9 +115,10 @@ fn agreed(facts: &Facts, own: Verified, remote: &Remote) -> Option<Verified> {
     if remote.length != facts.size {
         return None;
     }
-    match remote.sha256 {
-        Some(told) if told != facts.sha256 => None,
-        Some(_) => Some(Verified::Digest),
+    // Another than SHA-256 was not asked for when the file was read, and says nothing.
+    match remote.digest.as_ref().and_then(|told| facts.digests.agree_with(told)) {
+        Some(false) => None,
+        Some(true) => Some(Verified::Digest),
         None if own == Verified::Container => Some(own),
         None => Some(Verified::Length),
     }
@@ -103,7 +126,7 @@ fn agreed(facts: &Facts, own: Verified, remote: &Remote) -> Option<Verified> {
 
 async fn read(asker: &Asker<'_>, assignment: &Assignment) -> Result<Facts, Trouble> {
     let path = assignment.root.final_path(&assignment.path);
-    let checks = Checks::new(assignment.path.file_name(), assignment.verify);
+    let checks = Checks::of(assignment, None);
     let stop = asker.stop.clone();
     asker
         .blocking(move || {
@@ -124,12 +147,15 @@ async fn make_last(asker: &Asker<'_>, assignment: &Assignment) -> Result<(), Tro
         .await
 }
 
-/// Asks for the file's length: by HEAD, and where that tells nothing by GET, whose answer alone counts
-/// (rule 17).
+/// Asks for the file's length: its folder's page where that may serve many, else by HEAD, and where that tells
+/// nothing by GET, whose answer alone counts (rule 17).
 async fn remote(asker: &Asker<'_>, assignment: &Assignment) -> Result<Option<Remote>, Trouble> {
+    if let Some(length) = assignment.root.lengths().of(asker).await {
+        return Ok(Some(Remote { length, digest: None }));
+    }
     let (size, digest) = (assignment.size, DigestKnown::No);
     let name = assignment.path.file_name();
-    let subject = Subject { asked: &asker.url, name, size, digest, held: None };
+    let subject = Subject { asked: &asker.url, name, size, digest, held: None, other: None, published: None };
     for method in [Method::HEAD, Method::GET] {
         let is_head = method == Method::HEAD;
         let response = asker.ask(method, &Ask::Whole).await?;
@@ -137,12 +163,16 @@ async fn remote(asker: &Asker<'_>, assignment: &Assignment) -> Result<Option<Rem
         if is_head && !is_telling(&answer, &subject) {
             continue;
         }
-        let sha256 = server_sha256(answer.status, answer.headers);
+        let digest = server_digest(answer.status, answer.headers);
         return match judge(&Ask::Whole, &answer, &subject) {
-            Judgement::StartOver { total } => Ok(total.map(|length| Remote { length, sha256 })),
+            Judgement::StartOver { total } => Ok(total.map(|length| Remote { length, digest })),
             Judgement::Retry(blow) => Err(blow.into()),
             Judgement::Refuse(error) => Err(Blow::last(error).into()),
-            Judgement::AppendAt(_) | Judgement::AlreadyWhole { .. } | Judgement::AskAnew { .. } => Ok(None),
+            Judgement::AppendAt(_)
+            | Judgement::GoBack
+            | Judgement::Unchanged
+            | Judgement::AlreadyWhole { .. }
+            | Judgement::AskAnew { .. } => Ok(None),
         };
     }
     Ok(None)

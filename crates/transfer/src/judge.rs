@@ -10,7 +10,9 @@ use crate::answer::Answer;
 use crate::ask::{Ask, DigestKnown, Guard, Held};
 use crate::content::check_content;
 use crate::partial::{judge_partial, judge_unsatisfied};
+use crate::recheck::Published;
 use crate::trouble::Blow;
+use crate::validator::Validators;
 
 /// What is known of the file when an answer comes.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +25,12 @@ pub(crate) struct Subject<'a> {
     pub(crate) size: Option<u64>,
     /// Whether its digest will prove it.
     pub(crate) digest: DigestKnown,
-    /// What is held of it.
+    /// What is held of it, and would be gone on from.
     pub(crate) held: Option<&'a Held>,
+    /// Another version that is held and has not been asked for in this attempt.
+    pub(crate) other: Option<&'a Held>,
+    /// What is published of it, when the question is whether that is still the file.
+    pub(crate) published: Option<&'a Published>,
 }
 
 /// What to do with an answer.
@@ -37,6 +43,10 @@ pub(crate) enum Judgement {
         /// How long it is, where that is known.
         total: Option<u64>,
     },
+    /// The body is of the other version that is held: leave it, and ask for what that one lacks.
+    GoBack,
+    /// The published file is still the file.
+    Unchanged,
     /// What is held is all there is.
     AlreadyWhole {
         /// The whole's length.
@@ -70,6 +80,7 @@ pub(crate) fn judge(ask: &Ask, answer: &Answer<'_>, subject: &Subject<'_>) -> Ju
         (200, _) => judge_whole(answer, subject),
         (206, Ask::Rest { from, guard }) => judge_partial(*from, guard, answer, subject),
         (416, Ask::Rest { from, .. }) => judge_unsatisfied(*from, answer, subject),
+        (304, Ask::IfChanged { .. }) => judge_unchanged(answer, subject),
         (412, Ask::Rest { guard: Guard::IfMatch(_), .. }) => {
             Judgement::AskAnew { why: "the file has changed since its first part came".to_owned() }
         }
@@ -87,8 +98,29 @@ fn judge_whole(answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {
         (Ok(Some(length)), Some(size)) if length != size => {
             Judgement::Retry(other_size(subject, length, size))
         }
+        (Ok(length), _) if subject.published.is_some_and(|file| file.is_told_by(answer, length)) => {
+            Judgement::Unchanged
+        }
+        (Ok(length), _) if is_back(answer, length, subject) => Judgement::GoBack,
         (Ok(length), size) => Judgement::StartOver { total: length.or(size) },
     }
+}
+
+/// The server has nothing newer than the date that it was told.
+fn judge_unchanged(answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {
+    if subject.published.is_some_and(|file| file.agrees(answer.headers)) {
+        return Judgement::Unchanged;
+    }
+    Judgement::AskAnew { why: "the published file bears another date than the server's".to_owned() }
+}
+
+/// Whether the body is of the other version that is held.
+fn is_back(answer: &Answer<'_>, length: Option<u64>, subject: &Subject<'_>) -> bool {
+    subject.other.is_some_and(|other| {
+        other.is_of(&Validators::of(answer.headers), length)
+            && other.allows_place(answer.url, subject.digest)
+            && !answer.refuses_ranges()
+    })
 }
 
 fn judge_status(answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {

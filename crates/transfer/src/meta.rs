@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use skyhaul_verify::Digest;
 
 use crate::durable::{self, Synced};
 use crate::validator::Validators;
@@ -30,14 +31,20 @@ pub(crate) struct Meta {
     pub(crate) validators: Validators,
     /// The whole's length in bytes, where it was told.
     pub(crate) total: Option<u64>,
-    /// The whole's SHA-256 as the server told it.
-    pub(crate) server_sha256: Option<[u8; 32]>,
+    /// The whole's digest as the server told it.
+    pub(crate) server_digest: Option<Digest>,
     /// The boot of the machine in which the part was written.
     pub(crate) boot: String,
     /// Bytes of the part that are known to be on the disk.
     pub(crate) synced: u64,
     /// How many attempts to go on the server has answered with the whole file.
     pub(crate) refusals: u32,
+    /// The later of two versions that are held has the higher number.
+    #[serde(default)]
+    pub(crate) serial: u32,
+    /// How many versions of the file have been found to be replaced by another so far.
+    #[serde(default)]
+    pub(crate) changes: u32,
 }
 
 impl Meta {
@@ -49,10 +56,12 @@ impl Meta {
             final_url: final_url.to_owned(),
             validators,
             total: None,
-            server_sha256: None,
+            server_digest: None,
             boot: boot.to_owned(),
             synced: 0,
             refusals: 0,
+            serial: 0,
+            changes: 0,
         }
     }
 

@@ -1,10 +1,9 @@
 //! What an answer to a range request means: 206 and 416 (RFC 9110 sections 14.4, 15.3.7, 15.5.17). Pure.
 
 use skyhaul_model::ErrorKind;
-use url::Url;
 
 use crate::answer::{Answer, ContentRange, Nonsense};
-use crate::ask::{DigestKnown, Guard, Held};
+use crate::ask::Guard;
 use crate::content::check_content;
 use crate::judge::{Judgement, Span, Subject};
 use crate::validator::Validators;
@@ -40,7 +39,10 @@ pub(crate) fn judge_partial(
 
 /// Judges a 416 to a request for what lies at `from` and behind.
 pub(crate) fn judge_unsatisfied(from: u64, answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {
-    let same = subject.held.is_some_and(|held| !held.validators.contradict(&Validators::of(answer.headers)));
+    let same = subject.held.is_some_and(|held| {
+        let contradicts = held.validators.contradict(&Validators::of(answer.headers));
+        !contradicts && held.allows_place(answer.url, subject.digest)
+    });
     let agrees = |total| known_total(subject).is_none_or(|known| known == total);
     match answer.content_range() {
         Ok(Some(ContentRange::Unsatisfied { total })) if total == from && same && agrees(total) => {
@@ -80,23 +82,18 @@ fn span(from: u64, answer: &Answer<'_>, subject: &Subject<'_>) -> Result<Span, S
 fn same_version(guard: &Guard, answer: &Answer<'_>, subject: &Subject<'_>) -> Result<(), &'static str> {
     let Some(held) = subject.held else { return Err("nothing is held that the part could follow") };
     let validators = Validators::of(answer.headers);
-    if held.validators.contradict(&validators) {
+    // A digest decides at the end, also where tags change and the bytes do not (rule 10).
+    if *guard != Guard::Digest && held.validators.contradict(&validators) {
         return Err("the file has changed since its first part came");
     }
     // Unlike If-Range, a condition that was overlooked on the way looks like one that held.
     if matches!(guard, Guard::IfMatch(tag) if validators.etag.as_ref() != Some(tag)) {
         return Err("the part does not say that it is of the same version");
     }
-    if subject.digest == DigestKnown::No && !is_same_place(held, answer.url) {
+    if !held.allows_place(answer.url, subject.digest) {
         return Err("the file is served from another place than its first part");
     }
     Ok(())
-}
-
-/// Whether the URL is the one that the held bytes came from; what is behind the `?` may be a passing token.
-fn is_same_place(held: &Held, url: &Url) -> bool {
-    let Ok(before) = held.final_url.parse::<Url>() else { return false };
-    (before.origin(), before.path()) == (url.origin(), url.path())
 }
 
 fn known_total(subject: &Subject<'_>) -> Option<u64> {

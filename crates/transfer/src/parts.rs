@@ -1,7 +1,9 @@
 //! Parts: where a file's bytes lie until they are whole, and how many of them are believed.
 //!
 //! A part is believed only with the meta file beside it, and within it only as far as invariant I3
-//! allows: all of it within the boot that wrote it, what was synced after another.
+//! allows: all of it within the boot that wrote it, what was synced after another. Two versions of a
+//! file may be held at once, each in its own slot with its own meta file, and neither ever moves to the
+//! other's name.
 
 use std::fs;
 use std::io;
@@ -10,51 +12,49 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::Assignment;
-use crate::ask::Held;
+use crate::ask::{Held, Slot};
 use crate::durable;
 use crate::meta::Meta;
 
-/// The names of one file's part and of what belongs to it, all in one folder.
+/// The names of one part of a file and of what belongs to it, all in one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartPaths {
     /// The job's folder of partial files.
     pub(crate) folder: PathBuf,
+    /// What both parts' names begin with.
+    stem: String,
+    slot: Slot,
     /// The part.
     pub(crate) part: PathBuf,
-    /// A part begun anew, while the one before is still worth more.
-    pub(crate) aside: PathBuf,
     /// What the part is a part of.
     pub(crate) meta: PathBuf,
-    /// What is remembered of bytes that came whole and were wrong.
+    /// What is remembered of bytes that came whole and were wrong; both slots share it.
     pub(crate) bad: PathBuf,
+    /// Lies there when the file at the final path has been found wrong; both slots share it.
+    pub(crate) wrong: PathBuf,
+}
+
+/// What is held of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The version that was being fetched last.
+    pub(crate) first: Option<Held>,
+    /// Another, for the case that it comes back.
+    pub(crate) second: Option<Held>,
 }
 
 impl PartPaths {
     /// The names for an assignment's file. They tell readers nothing, so that none takes a part for data.
-    pub(crate) fn of(assignment: &Assignment) -> Self {
+    pub(crate) fn of(assignment: &Assignment, slot: Slot) -> Self {
         let folder = assignment.root.partials(&assignment.key);
         let digest = Sha256::digest(assignment.path.as_str().as_bytes());
         let stem: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let named = |extension: &str| folder.join(format!("{stem}.{extension}"));
-        let (part, aside, meta, bad) = (named("part"), named("new"), named("meta"), named("bad"));
-        Self { folder, part, aside, meta, bad }
+        Self::named(folder, stem, slot)
     }
 
-    /// What can be believed of the part; what lies behind that is cut off.
-    pub(crate) fn load(&self, assignment: &Assignment) -> io::Result<Option<Held>> {
-        durable::remove(&self.aside)?;
-        let Some(meta) = Meta::read(&self.meta)? else { return Ok(None) };
-        let length = match fs::symlink_metadata(&self.part) {
-            Ok(found) if found.is_file() => found.len(),
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let Some(held) = believed(meta, length, assignment) else { return Ok(None) };
-        if held.length < length {
-            durable::cut(&self.part, held.length)?;
-        }
-        Ok(Some(held))
+    /// The names in the other slot.
+    pub(crate) fn other(&self) -> Self {
+        Self::named(self.folder.clone(), self.stem.clone(), self.slot.other())
     }
 
     /// Forgets the part. The meta file is gone from the disk before anything else may bear the part's
@@ -65,10 +65,83 @@ impl PartPaths {
         }
         durable::remove(&self.part).map(drop)
     }
+
+    fn named(folder: PathBuf, stem: String, slot: Slot) -> Self {
+        let infix = match slot {
+            Slot::One => "",
+            Slot::Two => ".2",
+        };
+        let part = folder.join(format!("{stem}{infix}.part"));
+        let meta = folder.join(format!("{stem}{infix}.meta"));
+        let bad = folder.join(format!("{stem}.bad"));
+        let wrong = folder.join(format!("{stem}.wrong"));
+        Self { folder, stem, slot, part, meta, bad, wrong }
+    }
+
+    /// What can be believed of the part; what lies behind that is cut off.
+    fn load(&self, assignment: &Assignment) -> io::Result<Option<Held>> {
+        let Some(meta) = Meta::read(&self.meta)? else { return Ok(None) };
+        let length = match fs::symlink_metadata(&self.part) {
+            Ok(found) if found.is_file() => found.len(),
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(held) = believed(meta, length, self.slot, assignment) else { return Ok(None) };
+        if held.length < length {
+            durable::cut(&durable::open_to_append(&self.part)?, held.length)?;
+        }
+        Ok(Some(held))
+    }
+}
+
+impl Kept {
+    /// What is held of an assignment's file. Blocking.
+    pub(crate) fn load(assignment: &Assignment) -> io::Result<Self> {
+        let paths = PartPaths::of(assignment, Slot::One);
+        match (paths.load(assignment)?, paths.other().load(assignment)?) {
+            (Some(a), Some(b)) => {
+                let order = |held: &Held| (held.serial, held.length);
+                let (first, second) = if order(&a) >= order(&b) { (a, b) } else { (b, a) };
+                Self { first: Some(first), second: Some(second) }.without_twins(assignment)
+            }
+            (a, b) => Ok(Self { first: a.or(b), second: None }),
+        }
+    }
+
+    /// The version that is not the first has come back: it is to be gone on with.
+    pub(crate) fn go_back(&mut self) {
+        let newest = self.serial();
+        std::mem::swap(&mut self.first, &mut self.second);
+        if let Some(first) = &mut self.first {
+            first.serial = newest + 1;
+        }
+    }
+
+    /// The number of the version that came last.
+    pub(crate) fn serial(&self) -> u32 {
+        self.each().map(|held| held.serial).max().unwrap_or(0)
+    }
+
+    /// What is held, the version that was being fetched last before the other.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Held> {
+        self.first.iter().chain(&self.second)
+    }
+
+    /// A crash may leave one version twice; the longer part of it is enough.
+    fn without_twins(self, assignment: &Assignment) -> io::Result<Self> {
+        let (Some(first), Some(second)) = (&self.first, &self.second) else { return Ok(self) };
+        if !first.is_of(&second.validators, second.total) {
+            return Ok(self);
+        }
+        let (longer, shorter) = if first.length >= second.length { (first, second) } else { (second, first) };
+        PartPaths::of(assignment, shorter.slot).forget()?;
+        Ok(Self { first: Some(longer.clone()), second: None })
+    }
 }
 
 /// How much of a part of `length` bytes is believed (invariant I3); none when it is of no use.
-fn believed(meta: Meta, length: u64, assignment: &Assignment) -> Option<Held> {
+fn believed(meta: Meta, length: u64, slot: Slot, assignment: &Assignment) -> Option<Held> {
     let same_boot = meta.boot == assignment.boot;
     let trusted = if same_boot { length } else { meta.synced.min(length) };
     let fits = |total: Option<u64>| total.is_none_or(|total| trusted <= total);
@@ -79,9 +152,12 @@ fn believed(meta: Meta, length: u64, assignment: &Assignment) -> Option<Held> {
         total: meta.total.or(assignment.size),
         validators: meta.validators,
         final_url: meta.final_url,
-        server_sha256: meta.server_sha256,
+        server_digest: meta.server_digest,
         synced: meta.synced.min(trusted),
         refusals: meta.refusals,
+        slot,
+        serial: meta.serial,
+        changes: meta.changes,
     })
 }
 
@@ -91,9 +167,11 @@ impl Held {
         let validators = self.validators.clone();
         let mut meta = Meta::new(&assignment.url, &self.final_url, validators, &assignment.boot);
         meta.total = self.total;
-        meta.server_sha256 = self.server_sha256;
+        meta.server_digest = self.server_digest.clone();
         meta.synced = self.synced;
         meta.refusals = self.refusals;
+        meta.serial = self.serial;
+        meta.changes = self.changes;
         meta
     }
 }

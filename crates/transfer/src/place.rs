@@ -1,6 +1,5 @@
 //! Where files land: folders made one by one below the root, none of them a link (invariant I5).
 
-use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 use skyhaul_model::{Backoff, ErrorKind, FileError, RelPath};
 
 use crate::durable;
+use crate::folder::Folder;
 use crate::trouble::Blow;
 
 /// What lies where a file is to land.
@@ -37,45 +37,60 @@ pub(crate) fn look(base: &Path, path: &RelPath) -> Result<Found, Blow> {
     Ok(Found::Free)
 }
 
-/// Folders that have been made or found in order, so that each is looked at once.
+/// Folders that have been made or found in order. Only the last one is held open, however many there are.
 #[derive(Debug, Default)]
 pub(crate) struct Folders {
-    seen: HashSet<PathBuf>,
+    last: Option<(PathBuf, Folder)>,
 }
 
 impl Folders {
-    /// Makes the folders of `path` below `base`, and says whether it can land in the last.
-    pub(crate) fn prepare(&mut self, base: &Path, path: &RelPath) -> Result<(), Blow> {
-        let mut here = base.to_path_buf();
-        let mut left = path.components().peekable();
-        while let Some(component) = left.next() {
-            here.push(component);
-            if left.peek().is_some() {
-                self.folder(&here)?;
-            }
+    /// Makes the folders of `path` below `base`, and gives the last, if the file can land there.
+    pub(crate) fn prepare(&mut self, base: &Path, path: &RelPath) -> Result<&Folder, Blow> {
+        let place = base.join(path.as_str());
+        let parent = place.parent().unwrap_or(base).to_path_buf();
+        let open = match self.last.take().filter(|(last, _)| *last == parent) {
+            Some((_, open)) => open,
+            None => descend(base, path)?,
+        };
+        if let Some(found) = metadata(&place)? {
+            landing(&place, &found)?;
         }
-        match metadata(&here)? {
-            Some(found) => landing(&here, &found).map(|_| ()),
-            None => Ok(()),
-        }
+        Ok(&self.last.insert((parent, open)).1)
     }
+}
 
-    fn folder(&mut self, path: &Path) -> Result<(), Blow> {
-        if self.seen.contains(path) {
-            return Ok(());
+/// Goes down to the folder of `path`, and makes what is missing.
+fn descend(base: &Path, path: &RelPath) -> Result<Folder, Blow> {
+    let mut here = base.to_path_buf();
+    let mut open = Folder::open(base).map_err(|error| Blow::of_disk("open the folder", base, &error))?;
+    let mut left = path.components().peekable();
+    while let Some(component) = left.next() {
+        if left.peek().is_none() {
+            break;
         }
-        durable::make_dir(path).map_err(|error| Blow::of_disk("create the folder", path, &error))?;
-        if let Some(found) = metadata(path)? {
-            must_be_folder(path, &found)?;
-        }
-        self.seen.insert(path.to_path_buf());
-        Ok(())
+        here.push(component);
+        open = step(&open, component, &here)?;
     }
+    Ok(open)
+}
+
+/// Makes and enters one folder, which lies at `here`.
+fn step(parent: &Folder, name: &str, here: &Path) -> Result<Folder, Blow> {
+    parent.make(name).map_err(|error| Blow::of_disk("create the folder", here, &error))?;
+    // Looked at first for the sake of the words, entered without following a link for that of safety.
+    if let Some(found) = metadata(here)? {
+        must_be_folder(here, &found)?;
+    }
+    parent.enter(name).map_err(|error| Blow::of_disk("enter the folder", here, &error))
 }
 
 /// Makes one folder of ours, which must not be a link.
 pub(crate) fn own_folder(path: &Path) -> Result<(), Blow> {
-    Folders::default().folder(path)
+    durable::make_dir(path).map_err(|error| Blow::of_disk("create the folder", path, &error))?;
+    match metadata(path)? {
+        Some(found) => must_be_folder(path, &found),
+        None => Ok(()),
+    }
 }
 
 /// The folders from that of `path` up to `base`, the deepest first: those whose entries a new file may need.

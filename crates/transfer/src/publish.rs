@@ -10,8 +10,9 @@ use skyhaul_model::FileError;
 
 use crate::Whole;
 use crate::durable;
-use crate::parts::PartPaths;
+use crate::end::Lies;
 use crate::place::{Folders, folders_up};
+use crate::report;
 use crate::trouble::{Blow, disk_error};
 
 /// Puts whole files at their final paths and syncs each folder on the way once. Blocking.
@@ -31,7 +32,7 @@ pub fn publish(batch: &[Whole]) -> Vec<Result<(), FileError>> {
         }
     }
     for whole in batch.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(whole, _)| whole) {
-        whole.part.as_deref().into_iter().for_each(forget_traces);
+        forget_traces(whole);
     }
     results
 }
@@ -44,21 +45,25 @@ pub(crate) fn sync_place(whole: &Whole) -> Result<(), FileError> {
     }
 }
 
-/// Removes what was remembered of a part that is published. Left behind, it does no harm.
-pub(crate) fn forget_traces(part: &PartPaths) {
-    for path in [&part.meta, &part.bad] {
+/// Removes what else was kept of a file that is published. Left behind, it does no harm.
+pub(crate) fn forget_traces(whole: &Whole) {
+    let (paths, other) = (&whole.paths, whole.paths.other());
+    for path in [&paths.meta, &paths.part, &paths.bad, &paths.wrong, &other.meta, &other.part] {
         if let Err(error) = durable::remove(path) {
             tracing::debug!(path = %path.display(), %error, "cannot remove");
         }
     }
+    report::withdraw(&whole.root.corrupt(), &whole.path);
 }
 
 fn put(whole: &Whole, folders: &mut Folders) -> Result<(), FileError> {
     let told = |blow: Blow| blow.error;
-    folders.prepare(whole.root.path(), &whole.path).map_err(told)?;
-    let Some(part) = &whole.part else { return Ok(()) };
-    let place = whole.root.final_path(&whole.path);
-    durable::rename(&part.part, &place).map_err(|error| disk_error("publish", &place, &error))
+    let folder = folders.prepare(whole.root.path(), &whole.path).map_err(told)?;
+    if whole.lies == Lies::InPlace {
+        return Ok(());
+    }
+    let taken = folder.take(&whole.paths.part, whole.path.file_name());
+    taken.map_err(|error| disk_error("publish", &whole.root.final_path(&whole.path), &error))
 }
 
 /// Syncs all folders from those of the files up to their roots, the deepest first; those that refused.

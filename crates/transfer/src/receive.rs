@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Meter;
-use crate::checks::FirstBytes;
 use crate::store::Age;
 use crate::trouble::Blow;
 use crate::writer::Writer;
@@ -174,8 +173,7 @@ fn write(writer: &mut Writer, batch: &[Bytes], age: Age) -> Option<Outcome> {
         return None;
     }
     match writer.write(batch, age) {
-        Ok(FirstBytes::Fitting) => None,
-        Ok(FirstBytes::Page) => Some(Outcome::Page),
+        Ok(()) => writer.checks.are_hopeless().then_some(Outcome::Page),
         Err(error) => Some(Outcome::Disk(Blow::of_disk("write", &writer.store.paths().part, &error))),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use skyhaul_model::{Sealed, VerifyLevel};
 
+use crate::ask::Slot;
 use crate::check::read_facts;
 use crate::checks::Checks;
 use crate::parts::PartPaths;
@@ -18,24 +19,23 @@ use crate::{Assignment, Recovery, Whole};
 /// that, they are given back to be published again, which tells why.
 #[must_use]
 pub fn recover(assignment: &Assignment, sealed: &Sealed) -> Recovery {
-    let part = PartPaths::of(assignment);
-    let whole = |part| Whole::new(assignment, sealed.clone(), part);
     let in_place = look(assignment.root.path(), &assignment.path);
     let final_path = assignment.root.final_path(&assignment.path);
     // Only a file that lies below the root without any link on the way counts.
     if in_place == Ok(Found::File(sealed.size)) && holds(&final_path, sealed) {
-        let published = whole(None);
+        let published = Whole::in_place(assignment, sealed.clone());
         if let Err(error) = sync_place(&published) {
             tracing::warn!(path = %assignment.path, message = %error.message, "cannot confirm a file");
             return Recovery::Part(published);
         }
-        forget_traces(&part);
+        forget_traces(&published);
         return Recovery::Published;
     }
-    if holds(&part.part, sealed) {
-        return Recovery::Part(whole(Some(part)));
+    let mut parts = [Slot::One, Slot::Two].into_iter().map(|slot| PartPaths::of(assignment, slot));
+    match parts.find(|part| holds(&part.part, sealed)) {
+        Some(part) => Recovery::Part(Whole::in_part(assignment, sealed.clone(), part)),
+        None => Recovery::Gone,
     }
-    Recovery::Gone
 }
 
 /// Whether exactly the sealed bytes lie in a regular file there.
@@ -43,6 +43,6 @@ fn holds(path: &Path, sealed: &Sealed) -> bool {
     let right_size =
         fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == sealed.size);
     // The digest says it all; the format's own check has had its say before the seal.
-    let checks = || Checks::new("", VerifyLevel::Length);
+    let checks = || Checks::new("", VerifyLevel::Length, []);
     right_size && read_facts(path, checks(), || true).is_ok_and(|facts| facts.sha256 == sealed.sha256)
 }

@@ -33,14 +33,19 @@ impl<'a> Asker<'a> {
         Ok(Self { fetch, assignment, url, stop })
     }
 
-    /// Makes a request.
+    /// Makes a request for the file.
     pub(crate) async fn ask(&self, method: Method, ask: &Ask) -> Result<Response, Trouble> {
+        self.ask_at(&self.url, method, ask).await
+    }
+
+    /// Makes a request for something else of the same site.
+    pub(crate) async fn ask_at(&self, url: &Url, method: Method, ask: &Ask) -> Result<Response, Trouble> {
         let request = Request {
             method,
             headers: ask.headers(),
             secret_headers: self.assignment.secret_headers.clone(),
             stall: self.assignment.stall,
-            ..Request::get(self.url.clone())
+            ..Request::get(url.clone())
         };
         tokio::select! {
             biased;

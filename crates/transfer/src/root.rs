@@ -4,6 +4,7 @@
 //! write to one tree share the hold. A crash leaves the lock file, which then is held by nobody.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use skyhaul_model::{ErrorKind, FileError, JobKey, RelPath};
 
 use crate::durable;
+use crate::lengths::Lengths;
 use crate::trouble::disk_error;
 
 /// The folder in the output root that is ours.
@@ -36,7 +38,8 @@ pub struct OutputRoot {
 struct Tree {
     path: PathBuf,
     /// Held as long as it is open.
-    _lock: File,
+    lock: File,
+    lengths: Lengths,
 }
 
 impl OutputRoot {
@@ -53,7 +56,7 @@ impl OutputRoot {
             return Ok(Self { tree });
         }
         let lock = take_lock(&path)?;
-        let tree = Arc::new(Tree { path: path.clone(), _lock: lock });
+        let tree = Arc::new(Tree { path: path.clone(), lock, lengths: Lengths::default() });
         held.insert(path, Arc::downgrade(&tree));
         Ok(Self { tree })
     }
@@ -62,6 +65,19 @@ impl OutputRoot {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.tree.path
+    }
+
+    /// Whether the tree is still the one that was opened: false once it was removed or unmounted, whatever lies at
+    /// its path by now. Blocking.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        is_at(&self.tree.lock, &self.ours().join(LOCK))
+    }
+
+    /// Whether an entry of an output root is our own folder.
+    #[must_use]
+    pub fn is_ours(name: &OsStr) -> bool {
+        name == OURS
     }
 
     /// Where a file lands.
@@ -90,11 +106,19 @@ impl OutputRoot {
     pub fn close(self) {
         let mut held = held();
         if Arc::strong_count(&self.tree) == 1 {
-            tidy(&self.ours());
+            // What has taken the place of our tree is not ours to tidy.
+            if self.is_there() {
+                tidy(&self.ours());
+            }
             held.remove(self.path());
         }
         // The hold must be gone before another thread may look: `self` goes before the guard.
         drop(self);
+    }
+
+    /// What servers told of the lengths of files that lie here.
+    pub(crate) fn lengths(&self) -> &Lengths {
+        &self.tree.lengths
     }
 
     /// The folder of a job's partial files.

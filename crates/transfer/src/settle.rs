@@ -1,5 +1,6 @@
 //! What becomes of bytes that have all come: sealed, fetched again, or kept aside as the archive's own damage.
 
+use jiff::Timestamp;
 use skyhaul_model::{Backoff, ErrorKind, Proof, Sealed, Verified};
 
 use crate::bad::{self, Came};
@@ -7,6 +8,7 @@ use crate::checks::Facts;
 use crate::durable;
 use crate::parts::PartPaths;
 use crate::place::{Folders, folders_up, own_folder};
+use crate::report::Report;
 use crate::store::{Pause, Store};
 use crate::trouble::Blow;
 use crate::verify::{Demands, Verdict, verdict};
@@ -85,13 +87,13 @@ fn seal(
 ) -> Result<Whole, Setback> {
     let part = store.seal()?;
     let (size, sha256, proof) = (facts.size, facts.sha256, Proof::Fetched);
-    Ok(Whole::new(assignment, Sealed { size, sha256, verified, proof, received }, Some(part)))
+    Ok(Whole::in_part(assignment, Sealed { size, sha256, verified, proof, received }, part))
 }
 
 /// Bytes that are not the file. The same ones twice will come a third time.
 fn wrong(store: Store, facts: &Facts, blow: Blow) -> Setback {
-    let came = bad::remember(&store.paths().bad, facts);
-    let repeated = blow.error.kind == ErrorKind::Checksum && matches!(came, Ok(Came::Again));
+    let came = bad::remember(&store.paths().bad, facts, store.answered(Timestamp::now()));
+    let repeated = blow.error.kind == ErrorKind::Checksum && matches!(came, Ok(Came::Again(_)));
     let backoff = if repeated { Backoff::Never } else { blow.backoff };
     give_up(store, Blow { backoff, ..blow })
 }
@@ -103,28 +105,34 @@ fn damaged(
     why: &str,
     received: u64,
 ) -> Result<Whole, Setback> {
-    let remembered = bad::remember(&store.paths().bad, facts);
+    let now = store.answered(Timestamp::now());
+    let remembered = bad::remember(&store.paths().bad, facts, now.clone());
     let came = remembered.map_err(|error| Blow::of_disk("remember", &store.paths().bad, &error));
     match came {
         Ok(Came::First) => {
             let message = format!("{} {why}; it is fetched once more to see who is to blame", assignment.url);
             Err(give_up(store, Blow::new(ErrorKind::Checksum, message, Backoff::Transient)))
         }
-        Ok(Came::Again) if assignment.accept_corrupt => {
+        Ok(Came::Again(_)) if assignment.accept_corrupt => {
             seal(assignment, store, facts, Verified::None, received)
         }
-        Ok(Came::Again) => Err(quarantine(assignment, &store.seal()?, why).into()),
+        Ok(Came::Again(before)) => {
+            let report = Report::new(assignment, facts, why, before, now);
+            Err(quarantine(assignment, &store.seal()?, &report).into())
+        }
         Err(blow) => Err(give_up(store, blow)),
     }
 }
 
-/// Keeps the archive's damage for a report; the failure to tell.
-fn quarantine(assignment: &Assignment, part: &PartPaths, why: &str) -> Blow {
+/// Keeps the archive's damage and what there is to be said of it; the failure to tell.
+fn quarantine(assignment: &Assignment, part: &PartPaths, report: &Report<'_>) -> Blow {
     let corrupt = assignment.root.corrupt();
     let place = corrupt.join(assignment.path.as_str());
     let moved = own_folder(&corrupt)
-        .and_then(|()| Folders::default().prepare(&corrupt, &assignment.path))
+        .and_then(|()| Folders::default().prepare(&corrupt, &assignment.path).map(drop))
         .and_then(|()| {
+            // The bytes speak for themselves where the report cannot be written, as under an overlong name.
+            report.write(&place).unwrap_or_else(|error| tracing::warn!(%error, "cannot write a report"));
             let moved = durable::rename(&part.part, &place).and_then(|()| {
                 folders_up(&corrupt, &assignment.path).iter().try_for_each(|folder| durable::sync_dir(folder))
             });
@@ -134,8 +142,9 @@ fn quarantine(assignment: &Assignment, part: &PartPaths, why: &str) -> Blow {
         return blow;
     }
     let message = format!(
-        "the archive's copy is damaged: {} {why}, twice the same; it is kept for a report at {}",
+        "the archive's copy is damaged: {} {}, twice the same; it is kept for a report at {}",
         assignment.url,
+        report.problem,
         place.display()
     );
     Blow::new(ErrorKind::CorruptAtSource, message, Backoff::Never)

@@ -6,13 +6,19 @@
 use std::fs::File;
 use std::io;
 
+use jiff::Timestamp;
+use skyhaul_model::NoResume;
+
 use crate::Assignment;
 use crate::ask::Held;
+use crate::bad::Answered;
 use crate::durable;
 use crate::meta::Meta;
 use crate::parts::PartPaths;
 use crate::place::own_folder;
 use crate::trouble::Blow;
+use crate::validator::{Validators, http_date};
+use crate::version::Kinship;
 
 /// From this many bytes on a part is worth a meta file, however fast it came.
 const WORTH_RECORDING_BYTES: u64 = 128 << 10;
@@ -37,8 +43,8 @@ pub(crate) enum Age {
 pub(crate) enum Resumable {
     /// It could.
     Yes,
-    /// Nothing would keep two versions apart: the bytes are of use in this attempt alone.
-    No,
+    /// It could not, for this reason: the bytes are of use in this attempt alone.
+    No(NoResume),
 }
 
 /// Why writing is given up for now.
@@ -57,48 +63,39 @@ pub(crate) struct Store {
     file: File,
     meta: Meta,
     resumable: Resumable,
-    /// The bytes held before, while these here are written beside them.
-    old: Option<Old>,
+    rival: Option<Rival>,
     recorded: bool,
 }
 
+/// Bytes that were held before, in the other slot, while these here come (rules 10 and 32).
 #[derive(Debug)]
-struct Old {
+pub(crate) struct Rival {
+    paths: PartPaths,
     length: u64,
     meta: Meta,
+    kinship: Kinship,
 }
 
 impl Store {
-    /// Begins a part; what was there is gone.
-    pub(crate) fn begin(paths: PartPaths, meta: Meta, resumable: Resumable) -> Result<Self, Blow> {
+    /// Begins a part, beside a rival where there is one; what was in its own slot is gone.
+    pub(crate) fn begin(
+        paths: PartPaths,
+        meta: Meta,
+        resumable: Resumable,
+        rival: Option<Rival>,
+    ) -> Result<Self, Blow> {
         let failed = |error: io::Error| Blow::of_disk("begin", &paths.part, &error);
         own_folder(&paths.folder)?;
         paths.forget().map_err(failed)?;
         let file = durable::create(&paths.part).map_err(failed)?;
-        Ok(Self { file, meta, resumable, old: None, recorded: false, paths })
-    }
-
-    /// Begins a part beside the one that is held, which stays until the new one is longer (rule 32).
-    pub(crate) fn begin_beside(
-        held: &Held,
-        assignment: &Assignment,
-        paths: PartPaths,
-        meta: Meta,
-        resumable: Resumable,
-    ) -> Result<Self, Blow> {
-        let failed = |error: io::Error| Blow::of_disk("begin", &paths.aside, &error);
-        own_folder(&paths.folder)?;
-        durable::remove(&paths.aside).map_err(failed)?;
-        let file = durable::create(&paths.aside).map_err(failed)?;
-        let old = Some(Old { length: held.length, meta: held.meta(assignment) });
-        Ok(Self { file, meta, resumable, old, recorded: false, paths })
+        Ok(Self { file, meta, resumable, rival, recorded: false, paths })
     }
 
     /// Goes on behind the bytes that are held.
     pub(crate) fn go_on(paths: PartPaths, meta: Meta) -> Result<Self, Blow> {
         let file = durable::open_to_append(&paths.part)
             .map_err(|error| Blow::of_disk("go on with", &paths.part, &error))?;
-        Ok(Self { file, meta, resumable: Resumable::Yes, old: None, recorded: false, paths })
+        Ok(Self { file, meta, resumable: Resumable::Yes, rival: None, recorded: false, paths })
     }
 
     /// Writes behind what is there.
@@ -108,10 +105,7 @@ impl Store {
 
     /// Records `length` bytes where that is due.
     pub(crate) fn checkpoint(&mut self, length: u64, age: Age) -> io::Result<()> {
-        if self.old.as_ref().is_some_and(|old| length > old.length) {
-            self.take_its_place()?;
-        }
-        if self.old.is_some() || self.resumable == Resumable::No {
+        if self.resumable != Resumable::Yes {
             return Ok(());
         }
         if length.saturating_sub(self.meta.synced) >= CHECKPOINT_BYTES {
@@ -125,17 +119,22 @@ impl Store {
 
     /// Gives up for now, after `length` bytes; how many the next attempt can go on from.
     pub(crate) fn pause(mut self, length: u64, why: Pause) -> io::Result<u64> {
-        match self.old.take() {
-            Some(old) if old.meta.refusals < PATIENCE => return self.fall_back(old),
-            Some(_) => self.take_its_place()?,
-            None => {}
+        let is_of_use = length > 0 && self.resumable == Resumable::Yes;
+        if let Some(rival) = self.rival.take() {
+            if rival.is_worth_more_than(length, is_of_use) {
+                self.paths.forget()?;
+                return rival.refused();
+            }
+            if rival.kinship == Kinship::Same || !is_of_use {
+                rival.paths.forget()?;
+            }
         }
-        if length == 0 || self.resumable == Resumable::No {
+        if !is_of_use {
             self.paths.forget()?;
             return Ok(0);
         }
         // A write that failed may have left some of its bytes, which no check has seen.
-        durable::cut(&self.paths.part, length)?;
+        durable::cut(&self.file, length)?;
         match why {
             Pause::Stopped => self.record_synced(length)?,
             Pause::Failed => self.record()?,
@@ -144,20 +143,25 @@ impl Store {
     }
 
     /// Gives these bytes up for good; what was held before stays. How many bytes the next attempt can go on from.
-    pub(crate) fn discard(mut self) -> io::Result<u64> {
-        match self.old.take() {
-            Some(old) => self.fall_back(old),
-            None => self.paths.forget().map(|()| 0),
-        }
+    pub(crate) fn discard(self) -> io::Result<u64> {
+        self.paths.forget()?;
+        self.rival.map_or(Ok(0), Rival::refused)
     }
 
-    /// Makes all that was written last, under the part's own name.
-    pub(crate) fn seal(mut self) -> Result<PartPaths, Blow> {
-        let sealed = durable::sync(&self.file).and_then(|()| match self.old {
-            Some(_) => self.take_its_place(),
-            None => Ok(()),
-        });
-        match sealed {
+    /// The answer that brought these bytes, which had all come by `now`.
+    pub(crate) fn answered(&self, now: Timestamp) -> Answered {
+        let Validators { etag, last_modified, .. } = self.meta.validators.clone();
+        Answered { at: now, url: self.meta.final_url.clone(), etag, last_modified }
+    }
+
+    /// Makes all that was written last, dated as the server dates it.
+    pub(crate) fn seal(self) -> Result<PartPaths, Blow> {
+        let date = self.meta.validators.last_modified.as_deref().and_then(http_date);
+        if let Some(Err(error)) = date.map(|date| durable::set_modified(&self.file, date)) {
+            // It only costs the next recheck a whole body.
+            tracing::debug!(%error, path = %self.paths.part.display(), "cannot date a file");
+        }
+        match durable::sync_dated(&self.file) {
             Ok(()) => Ok(self.paths),
             Err(error) => Err(Blow::of_disk("sync", &self.paths.part, &error)),
         }
@@ -166,22 +170,6 @@ impl Store {
     /// The part's names.
     pub(crate) fn paths(&self) -> &PartPaths {
         &self.paths
-    }
-
-    /// The new bytes are worth more than the old ones.
-    fn take_its_place(&mut self) -> io::Result<()> {
-        self.paths.forget()?;
-        durable::rename(&self.paths.aside, &self.paths.part)?;
-        self.old = None;
-        Ok(())
-    }
-
-    /// The old bytes are still worth more; that the server would not go on from them is remembered.
-    fn fall_back(&self, mut old: Old) -> io::Result<u64> {
-        durable::remove(&self.paths.aside)?;
-        old.meta.refusals = old.meta.refusals.saturating_add(1);
-        old.meta.write(&self.paths.meta)?;
-        Ok(old.length)
     }
 
     fn record_synced(&mut self, length: u64) -> io::Result<()> {
@@ -194,5 +182,28 @@ impl Store {
         self.meta.write(&self.paths.meta)?;
         self.recorded = true;
         Ok(())
+    }
+}
+
+impl Rival {
+    pub(crate) fn new(held: &Held, assignment: &Assignment, kinship: Kinship) -> Self {
+        let paths = PartPaths::of(assignment, held.slot);
+        Self { paths, length: held.length, meta: held.meta(assignment), kinship }
+    }
+
+    /// Whether these bytes are worth more than `length` new ones.
+    fn is_worth_more_than(&self, length: u64, is_of_use: bool) -> bool {
+        let wins = match self.kinship {
+            Kinship::Same => !is_of_use || length <= self.length,
+            Kinship::Other => !is_of_use,
+        };
+        wins && self.meta.refusals < PATIENCE
+    }
+
+    /// They stay; that the server would not go on from them is remembered. How many they are.
+    fn refused(mut self) -> io::Result<u64> {
+        self.meta.refusals = self.meta.refusals.saturating_add(1);
+        self.meta.write(&self.paths.meta)?;
+        Ok(self.length)
     }
 }

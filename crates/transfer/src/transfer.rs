@@ -1,36 +1,46 @@
 //! One attempt at one file: look, ask, judge, receive, settle.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Method;
 use skyhaul_http::{Fetch, Response};
+use skyhaul_model::{Backoff, ErrorKind, NoResume};
+use skyhaul_verify::{Digest, Strength, server_digest};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::answer::Answer;
-use crate::ask::{Ask, DigestKnown, Held, plan_request};
+use crate::ask::{Ask, DigestKnown, Held, Slot, plan_request};
 use crate::check::read_through;
 use crate::checks::Checks;
 use crate::content::page_instead;
-use crate::digest::server_sha256;
 use crate::existing::adopt;
+use crate::fresh::Fresh;
 use crate::judge::{Judgement, Span, Subject, judge};
 use crate::meta::Meta;
-use crate::parts::PartPaths;
+use crate::parts::{Kept, PartPaths};
 use crate::place::{Found, look};
 use crate::receive::{Outcome, aborted, receive};
+use crate::recheck::Published;
 use crate::request::Asker;
 use crate::settle::{Framing, Setback, give_up, keep, settle};
-use crate::store::{Pause, Resumable, Store};
+use crate::store::{Pause, Resumable, Rival, Store};
 use crate::trouble::{Blow, Trouble};
 use crate::validator::Validators;
 use crate::verify::{Demands, too_short};
 use crate::writer::Writer;
-use crate::{Assignment, End, Failure, Meter, Whole};
+use crate::{Assignment, Cost, End, Failure, Meter, Whole};
 
 /// Requests in one attempt: more than one is made only while each brings a further part of the file.
 const MOST_REQUESTS: u32 = 16;
+
+/// Changes of a file from which on its attempts fail as `changed`: once or twice is an archive at work.
+const OFTEN: u32 = 3;
+
+/// Changes of a file after which it is given up.
+const MOST_CHANGES: u32 = 16;
 
 /// Makes one attempt at a file, going on from what an earlier one kept.
 ///
@@ -46,33 +56,46 @@ pub async fn transfer(
     let end = match Asker::new(fetch, assignment, stop) {
         Ok(asker) => {
             let shared = Arc::new(assignment.clone());
-            let paths = PartPaths::of(assignment);
-            Attempt { asker, assignment: shared, paths, meter, progress: &mut progress }.run().await
+            Attempt { asker, assignment: shared, meter, progress: &mut progress }.run().await
         }
         Err(blow) => Err(blow.into()),
     };
     let received = meter.received();
     match end {
-        Ok(whole) => End::Whole(whole),
+        Ok(Some(whole)) => End::Whole(whole),
+        Ok(None) => End::Unchanged,
         Err(Trouble::Stopped) => End::Stopped { received },
         Err(Trouble::Failed(Blow { error, backoff, cost })) => {
-            let progressed = progress.kept > progress.held_at_first;
-            End::Failed(Failure { error, backoff, received, progressed, cost })
+            let (progressed, no_resume) = (progress.was_made(), progress.no_resume);
+            End::Failed(Failure { error, backoff, received, progressed, cost, no_resume })
         }
     }
 }
 
-/// Bytes that an attempt can go on from: before this one, and after it.
+/// What an attempt can go on from: before it, and after it.
 #[derive(Debug, Default)]
 struct Progress {
-    held_at_first: u64,
+    /// Bytes of the version at hand that were held when it began.
+    held: u64,
     kept: u64,
+    no_resume: Option<NoResume>,
+}
+
+impl Progress {
+    /// Whether it added to what was held. To begin anew what had begun, however often and far, is none.
+    fn was_made(&self) -> bool {
+        self.kept > self.held && self.no_resume.is_none()
+    }
+
+    fn begins_with(&mut self, held: Option<&Held>) {
+        self.held = held.map_or(0, |held| held.length);
+        self.kept = self.held;
+    }
 }
 
 struct Attempt<'a> {
     asker: Asker<'a>,
     assignment: Arc<Assignment>,
-    paths: PartPaths,
     meter: &'a Meter,
     progress: &'a mut Progress,
 }
@@ -89,39 +112,47 @@ enum Next {
 struct Head {
     url: Url,
     validators: Validators,
-    sha256: Option<[u8; 32]>,
+    digest: Option<Digest>,
     resumable: Resumable,
 }
 
 impl Attempt<'_> {
-    async fn run(mut self) -> Result<Whole, Trouble> {
-        let (found, mut held) = self.survey().await?;
-        if let (Found::File(length), None) = (found, &held)
+    /// Runs to the end; none when the published file has been found to be still the file.
+    async fn run(mut self) -> Result<Option<Whole>, Trouble> {
+        let (found, mut kept) = self.survey().await?;
+        let published = if kept.first.is_none() { self.published().await? } else { None };
+        if let (Found::File(length), None, None) = (found, &kept.first, &self.assignment.recheck)
             && let Some(whole) = adopt(&self.asker, &self.assignment, length).await?
         {
             self.meter.set_part(length, Some(length));
-            return Ok(whole);
+            return Ok(Some(whole));
         }
-        self.progress.held_at_first = held.as_ref().map_or(0, |held| held.length);
-        self.progress.kept = self.progress.held_at_first;
-        let mut anew = None;
+        self.progress.begins_with(kept.first.as_ref());
+        let mut anew = published.as_ref().and_then(Published::since).map(|since| Ask::IfChanged { since });
+        let mut other = kept.second.clone();
         for _ in 0..MOST_REQUESTS {
-            let ask = anew.take().unwrap_or_else(|| plan_request(held.as_ref(), self.digest()));
-            if let (Ask::Nothing, Some(held)) = (&ask, &held) {
-                return self.settle_held(held).await;
+            let ask = anew.take().unwrap_or_else(|| plan_request(kept.first.as_ref(), self.digest()));
+            if let (Ask::Nothing, Some(held)) = (&ask, &kept.first) {
+                return self.settle_held(held).await.map(Some);
             }
             let response = self.asker.ask(Method::GET, &ask).await?;
-            match self.judge(&ask, &response, held.as_ref()) {
-                Judgement::AppendAt(span) => match self.append(held.as_ref(), span, response).await? {
-                    Next::Whole(whole) => return Ok(whole),
-                    Next::GoOn => held = self.survey().await?.1,
+            let judgement = self.judge(&ask, &response, &kept, other.as_ref(), published.as_ref());
+            match judgement {
+                Judgement::AppendAt(span) => match self.append(kept.first.as_ref(), span, response).await? {
+                    Next::Whole(whole) => return Ok(Some(whole)),
+                    Next::GoOn => kept = self.survey().await?.1,
                 },
                 Judgement::StartOver { total } => {
-                    let beside = held.as_ref().filter(|_| self.is_of_use(held.as_ref()));
-                    return self.start_over(beside, total, response).await;
+                    return self.start_over(&kept, total, response).await.map(Some);
+                }
+                Judgement::Unchanged => return Ok(None),
+                Judgement::GoBack => {
+                    other = None;
+                    kept.go_back();
+                    self.progress.begins_with(kept.first.as_ref());
                 }
                 Judgement::AlreadyWhole { total } => {
-                    if let Some(held) = &mut held {
+                    if let Some(held) = &mut kept.first {
                         held.total = Some(total);
                     }
                 }
@@ -133,40 +164,52 @@ impl Attempt<'_> {
                 Judgement::Refuse(error) => return Err(Blow::last(error).into()),
             }
         }
-        let kept = self.progress.kept;
-        Err(too_short(&self.asker.url, kept, held.and_then(|held| held.total).unwrap_or(kept)).into())
+        let here = self.progress.kept;
+        Err(too_short(&self.asker.url, here, kept.first.and_then(|held| held.total).unwrap_or(here)).into())
     }
 
     /// What lies at the final path, and what is held of the file.
-    async fn survey(&self) -> Result<(Found, Option<Held>), Trouble> {
-        let (assignment, paths) = (Arc::clone(&self.assignment), self.paths.clone());
+    async fn survey(&self) -> Result<(Found, Kept), Trouble> {
+        let assignment = Arc::clone(&self.assignment);
         let survey = move || {
             let found = look(assignment.root.path(), &assignment.path)?;
-            let held = paths.load(&assignment);
-            Ok((found, held.map_err(|error| Blow::of_disk("read", &paths.part, &error))?))
+            let kept = Kept::load(&assignment);
+            let folder = || assignment.root.partials(&assignment.key);
+            Ok((found, kept.map_err(|error| Blow::of_disk("read", &folder(), &error))?))
         };
-        let (found, held) = self.asker.blocking(survey).await?;
-        if let Some(held) = &held {
-            self.meter.raise_received(held.length);
+        let (found, kept) = self.asker.blocking(survey).await?;
+        // Every byte that lies here has been received once.
+        self.meter.raise_received(kept.each().map(|held| held.length).sum());
+        if let Some(held) = &kept.first {
             self.meter.set_part(held.length, held.total);
         }
-        Ok((found, held))
+        Ok((found, kept))
     }
 
-    fn judge(&self, ask: &Ask, response: &Response, held: Option<&Held>) -> Judgement {
+    /// The published file that the server is to be asked about.
+    async fn published(&self) -> Result<Option<Published>, Trouble> {
+        let Some(sealed) = self.assignment.recheck.clone() else { return Ok(None) };
+        let assignment = Arc::clone(&self.assignment);
+        self.asker.blocking(move || Published::find(&assignment, &sealed)).await
+    }
+
+    fn judge(
+        &self,
+        ask: &Ask,
+        response: &Response,
+        kept: &Kept,
+        other: Option<&Held>,
+        published: Option<&Published>,
+    ) -> Judgement {
         let answer = Answer { status: response.status, headers: &response.headers, url: &response.url };
         let name = self.assignment.path.file_name();
-        let (size, digest) = (self.assignment.size, self.digest());
-        judge(ask, &answer, &Subject { asked: &self.asker.url, name, size, digest, held })
+        let (size, digest, held) = (self.assignment.size, self.digest(), kept.first.as_ref());
+        judge(ask, &answer, &Subject { asked: &self.asker.url, name, size, digest, held, other, published })
     }
 
     fn digest(&self) -> DigestKnown {
-        if self.assignment.sha256.is_some() { DigestKnown::Yes } else { DigestKnown::No }
-    }
-
-    /// Whether a later attempt would go on from what is held.
-    fn is_of_use(&self, held: Option<&Held>) -> bool {
-        matches!(plan_request(held, self.digest()), Ask::Rest { .. })
+        let proves = |digest: &Digest| digest.algorithm().strength() == Strength::Strong;
+        if self.assignment.digests.iter().any(proves) { DigestKnown::Yes } else { DigestKnown::No }
     }
 
     /// Receives the part that follows the held bytes.
@@ -177,16 +220,17 @@ impl Attempt<'_> {
         meta.total = span.total;
         // Sent on, the Range has been heard: the server is given its chance again.
         meta.refusals = 0;
-        meta.server_sha256 = head.sha256.or(held.server_sha256);
-        let demands = self.demands(&head.url, span.total.or(Some(span.end)), meta.server_sha256);
-        let writer = self.go_on(meta).await?;
+        meta.server_digest = head.digest.or_else(|| held.server_digest.clone());
+        let demands = self.demands(&head.url, span.total.or(Some(span.end)), meta.server_digest.clone());
+        let writer = self.go_on(held, meta).await?;
         self.meter.set_part(span.from, span.total);
         let (writer, outcome) =
             receive(response.body, writer, Some(span.end), self.meter, self.asker.stop).await?;
         let here = writer.checks.length();
         let is_all = span.total == Some(span.end);
         match outcome {
-            Outcome::Ended | Outcome::Overran if here == span.end && !is_all => {
+            // A break behind the part's last byte is no end of the file.
+            Outcome::Ended | Outcome::Overran | Outcome::Broke(_) if here == span.end && !is_all => {
                 let paused = move || keep(writer.store, here, Pause::Failed, aborted()).kept;
                 self.progress.kept = spawn_blocking(paused).await.map_err(|_| aborted())?;
                 Ok(Next::GoOn)
@@ -195,50 +239,84 @@ impl Attempt<'_> {
         }
     }
 
-    /// Receives the whole file, beside the bytes held before where those may still be of use.
+    /// Receives the whole file, beside what is held where that may still be of use.
     async fn start_over(
         &mut self,
-        beside: Option<&Held>,
+        kept: &Kept,
         total: Option<u64>,
         response: Response,
     ) -> Result<Whole, Trouble> {
         let head = self.head(&response);
-        let demands = self.demands(&head.url, total, head.sha256);
+        let demands = self.demands(&head.url, total, head.digest.clone());
+        let fresh = Fresh::beside(kept, &head.validators, total, self.digest());
+        self.progress.no_resume = fresh.no_resume(head.resumable);
         let assignment = Arc::clone(&self.assignment);
         let mut meta = Meta::new(&assignment.url, head.url.as_str(), head.validators, &assignment.boot);
-        meta.total = total;
-        meta.server_sha256 = head.sha256;
-        let (paths, beside, resumable) = (self.paths.clone(), beside.cloned(), head.resumable);
+        (meta.total, meta.server_digest) = (total, head.digest);
+        (meta.serial, meta.changes) = (fresh.serial, fresh.changes);
+        let (changes, resumable) = (fresh.changes, head.resumable);
         let begin = move || {
-            let checks = Checks::new(assignment.path.file_name(), assignment.verify);
-            let store = match &beside {
-                Some(held) => Store::begin_beside(held, &assignment, paths, meta, resumable)?,
-                None => Store::begin(paths, meta, resumable)?,
-            };
+            let checks = Checks::of(&assignment, meta.server_digest.as_ref());
+            let rival = fresh.rival.map(|(held, kinship)| Rival::new(&held, &assignment, kinship));
+            let store = Store::begin(PartPaths::of(&assignment, fresh.slot), meta, resumable, rival)?;
             Ok(Writer { store, checks })
         };
         let writer = self.asker.blocking(begin).await?;
         self.meter.set_part(0, total);
         let (writer, outcome) = receive(response.body, writer, total, self.meter, self.asker.stop).await?;
-        self.conclude(writer, outcome, demands).await
+        match self.conclude(writer, outcome, demands).await {
+            Err(Trouble::Failed(blow)) if self.progress.no_resume == Some(NoResume::Changed) => {
+                Err(self.changed_again(changes, blow).await)
+            }
+            other => other,
+        }
+    }
+
+    /// The failure of an attempt that found another version where there had been so many before.
+    async fn changed_again(&mut self, changes: u32, blow: Blow) -> Trouble {
+        if changes < OFTEN || blow.cost != Cost::Attempt {
+            return blow.into();
+        }
+        let message = format!(
+            "{} has changed {changes} times while it was fetched; {}",
+            self.asker.url, blow.error.message
+        );
+        if changes < MOST_CHANGES {
+            return Blow::new(ErrorKind::Changed, message, blow.backoff).into();
+        }
+        let assignment = Arc::clone(&self.assignment);
+        let forgotten = self.asker.blocking(move || {
+            let paths = PartPaths::of(&assignment, Slot::One);
+            let forgotten = paths.forget().and_then(|()| paths.other().forget());
+            forgotten.map_err(|error| Blow::of_disk("remove", &paths.part, &error))
+        });
+        // Whoever orders the file again begins anew.
+        match forgotten.await {
+            Ok(()) => Blow::new(ErrorKind::Changed, message, Backoff::Never).into(),
+            Err(trouble) => trouble,
+        }
     }
 
     /// Verifies what is held without the network.
     async fn settle_held(&mut self, held: &Held) -> Result<Whole, Trouble> {
         let url = held.final_url.parse().unwrap_or_else(|_| self.asker.url.clone());
-        let demands = self.demands(&url, held.total, held.server_sha256);
-        let writer = self.go_on(held.meta(&self.assignment)).await?;
+        let demands = self.demands(&url, held.total, held.server_digest.clone());
+        let writer = self.go_on(held, held.meta(&self.assignment)).await?;
         self.conclude(writer, Outcome::Ended, demands).await
     }
 
     /// A writer behind the held bytes, which have been read once more for their checks.
-    async fn go_on(&self, meta: Meta) -> Result<Writer, Trouble> {
-        let (assignment, paths) = (Arc::clone(&self.assignment), self.paths.clone());
+    async fn go_on(&self, held: &Held, meta: Meta) -> Result<Writer, Trouble> {
+        let (assignment, paths) = (Arc::clone(&self.assignment), PartPaths::of(&self.assignment, held.slot));
+        let length = held.length;
         let stop = self.asker.stop.clone();
         let read = move || {
-            let checks = Checks::new(assignment.path.file_name(), assignment.verify);
+            let checks = Checks::of(&assignment, meta.server_digest.as_ref());
             let checks = read_through(&paths.part, checks, || !stop.is_cancelled())
                 .map_err(|error| Blow::of_disk("read", &paths.part, &error))?;
+            if checks.length() != length {
+                return Err(meddled(&paths.part));
+            }
             Ok(Writer { store: Store::go_on(paths, meta)?, checks })
         };
         self.asker.blocking(read).await
@@ -269,16 +347,25 @@ impl Attempt<'_> {
         let answer = Answer { status: response.status, headers: &response.headers, url: &response.url };
         let validators = Validators::of(&response.headers);
         let can_be_told_apart = validators.strong().is_some() || self.digest() == DigestKnown::Yes;
-        let resumable =
-            if can_be_told_apart && !answer.refuses_ranges() { Resumable::Yes } else { Resumable::No };
-        let sha256 = server_sha256(response.status, &response.headers);
-        Head { url: response.url.clone(), validators, sha256, resumable }
+        let resumable = match () {
+            () if answer.refuses_ranges() => Resumable::No(NoResume::NoRanges),
+            () if can_be_told_apart => Resumable::Yes,
+            () => Resumable::No(NoResume::NoValidator),
+        };
+        let digest = server_digest(response.status, &response.headers);
+        Head { url: response.url.clone(), validators, digest, resumable }
     }
 
-    fn demands(&self, answered: &Url, total: Option<u64>, server_sha256: Option<[u8; 32]>) -> Demands {
+    fn demands(&self, answered: &Url, total: Option<u64>, server: Option<Digest>) -> Demands {
         let (asked, answered) = (self.asker.url.clone(), answered.clone());
-        Demands { asked, answered, total, sha256: self.assignment.sha256, server_sha256 }
+        Demands { asked, answered, total, digests: self.assignment.digests.clone(), server }
     }
+}
+
+/// Somebody else has changed the part while its rest was asked for, which would not join.
+fn meddled(part: &Path) -> Blow {
+    let message = format!("{} has changed under us", part.display());
+    Blow::new(ErrorKind::Disk, message, Backoff::Transient)
 }
 
 /// What the end of a body calls for. Blocking.

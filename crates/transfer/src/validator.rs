@@ -70,9 +70,18 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// The form that servers must send (RFC 9110 section 5.6.7). Older forms only lose a resume.
-fn http_date(text: &str) -> Option<Timestamp> {
-    let civil = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
-    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
+
+/// The time that a header tells; none before 1970, which no server means and not every file system can keep.
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
+    let civil = DateTime::strptime(HTTP_DATE, text).ok()?;
+    let time = civil.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    (time >= Timestamp::UNIX_EPOCH).then_some(time)
+}
+
+/// A time as a header tells it.
+pub(crate) fn in_http(time: Timestamp) -> String {
+    time.strftime(HTTP_DATE).to_string()
 }
 
 #[cfg(test)]
@@ -104,6 +113,11 @@ mod tests {
             ),
             ("rule 4: a date of the same second", of(&[("last-modified", NOON), ("date", NOON)]), None),
             ("rule 4: a date without the server's own", of(&[("last-modified", NOON)]), None),
+            (
+                "rule 4: a date before all servers",
+                of(&[("last-modified", "Wed, 31 Dec 1969 23:59:59 GMT"), ("date", NOON)]),
+                None,
+            ),
             ("rule 4: a date that is none", of(&[("last-modified", "yesterday"), ("date", NOON)]), None),
             ("rule 5: nothing", of(&[]), None),
             ("a tag without quotes", of(&[("etag", "abc")]), None),

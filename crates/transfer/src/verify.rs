@@ -1,6 +1,7 @@
 //! The verdict on a file whose bytes have all come. Pure.
 
 use skyhaul_model::{Backoff, ErrorKind, Verified};
+use skyhaul_verify::Digest;
 use url::Url;
 
 use crate::checks::{Facts, FirstBytes};
@@ -16,10 +17,10 @@ pub(crate) struct Demands {
     pub(crate) answered: Url,
     /// How long the file must be, where that is known.
     pub(crate) total: Option<u64>,
-    /// The SHA-256 that the user demands.
-    pub(crate) sha256: Option<[u8; 32]>,
-    /// The SHA-256 that the server told.
-    pub(crate) server_sha256: Option<[u8; 32]>,
+    /// The digests that the user demands.
+    pub(crate) digests: Vec<Digest>,
+    /// The digest that the server told.
+    pub(crate) server: Option<Digest>,
 }
 
 /// What is to be done with the bytes.
@@ -47,26 +48,28 @@ pub(crate) fn verdict(facts: &Facts, demands: &Demands) -> Verdict {
         _ => {}
     }
     // What the user demands is right, whatever it looks like.
-    if demands.sha256 == Some(facts.sha256) {
+    let as_demanded = facts.agree_with_all(&demands.digests);
+    if as_demanded == Some(true) {
         return Verdict::Good(Verified::Digest);
     }
     if facts.first == FirstBytes::Page {
         return Verdict::Wrong(page_instead(asked, &demands.answered));
     }
-    if demands.sha256.is_some() {
-        return Verdict::Wrong(other_digest(asked, "the one that was given"));
+    if as_demanded == Some(false) {
+        return Verdict::Wrong(other_digest(asked, "was given for it"));
     }
-    if demands.server_sha256.is_some_and(|told| told != facts.sha256) {
-        return Verdict::Wrong(other_digest(asked, "the one that the server told"));
+    let as_told = demands.server.as_ref().and_then(|told| facts.digests.agree_with(told));
+    if as_told == Some(false) {
+        return Verdict::Wrong(other_digest(asked, "the server told"));
     }
     match &facts.container {
         Some(Err(why)) => Verdict::Damaged(why.clone()),
-        _ => on_whose_word(facts, demands),
+        _ => on_whose_word(facts, demands, as_told),
     }
 }
 
-fn on_whose_word(facts: &Facts, demands: &Demands) -> Verdict {
-    if demands.server_sha256.is_some() {
+fn on_whose_word(facts: &Facts, demands: &Demands, as_told: Option<bool>) -> Verdict {
+    if as_told == Some(true) {
         Verdict::Good(Verified::Digest)
     } else if facts.container.is_some() {
         Verdict::Good(Verified::Container)
@@ -88,24 +91,34 @@ pub(crate) fn too_short(asked: &Url, size: u64, total: u64) -> Blow {
 }
 
 fn other_digest(asked: &Url, which: &str) -> Blow {
-    let message = format!("the SHA-256 of {asked} is not {which}");
+    let message = format!("the bytes of {asked} do not have the digest that {which}");
     Blow::new(ErrorKind::Checksum, message, Backoff::Doubtful)
 }
 
 #[cfg(test)]
 mod tests {
+    use skyhaul_verify::{Algorithm, Hashers};
+
     use super::*;
 
-    const OURS: Option<[u8; 32]> = Some([1; 32]);
-    const OTHER: Option<[u8; 32]> = Some([2; 32]);
-
-    fn facts(size: u64, container: Option<Result<(), String>>) -> Facts {
-        Facts { size, sha256: [1; 32], container, first: FirstBytes::Fitting }
+    /// The SHA-256 that the bytes have.
+    fn ours() -> Option<Digest> {
+        Some(Digest::sha256(Hashers::default().finish().sha256()))
     }
 
-    fn demands(total: Option<u64>, sha256: Option<[u8; 32]>, server_sha256: Option<[u8; 32]>) -> Demands {
+    /// Another one.
+    fn other() -> Option<Digest> {
+        Some(Digest::sha256([2; 32]))
+    }
+
+    fn facts(size: u64, container: Option<Result<(), String>>) -> Facts {
+        let digests = Hashers::default().finish();
+        Facts { size, sha256: digests.sha256(), digests, container, first: FirstBytes::Fitting }
+    }
+
+    fn demands(total: Option<u64>, user: Option<Digest>, server: Option<Digest>) -> Demands {
         let asked: Url = "https://a.example/x.gz".parse().unwrap();
-        Demands { answered: asked.clone(), asked, total, sha256, server_sha256 }
+        Demands { answered: asked.clone(), asked, total, digests: Vec::from_iter(user), server }
     }
 
     fn told(verdict: Verdict) -> String {
@@ -122,21 +135,26 @@ mod tests {
         let bad = || Some(Err("is empty".to_owned()));
         let page = Facts { first: FirstBytes::Page, ..facts(5, None) };
         let table = [
-            ("the user's digest", facts(5, Some(Ok(()))), demands(Some(5), OURS, None), "digest"),
-            ("the user's digest of a damaged file", facts(5, bad()), demands(None, OURS, OTHER), "digest"),
-            ("the user's digest of a page", page.clone(), demands(None, OURS, None), "digest"),
-            ("another digest", facts(5, Some(Ok(()))), demands(Some(5), OTHER, None), "wrong: checksum"),
-            ("rule 69: the server's digest", facts(5, Some(Ok(()))), demands(None, None, OURS), "digest"),
+            ("the user's digest", facts(5, Some(Ok(()))), demands(Some(5), ours(), None), "digest"),
+            (
+                "the user's digest of a damaged file",
+                facts(5, bad()),
+                demands(None, ours(), other()),
+                "digest",
+            ),
+            ("the user's digest of a page", page.clone(), demands(None, ours(), None), "digest"),
+            ("another digest", facts(5, Some(Ok(()))), demands(Some(5), other(), None), "wrong: checksum"),
+            ("rule 69: the server's digest", facts(5, Some(Ok(()))), demands(None, None, ours()), "digest"),
             (
                 "rule 69: not the server's",
                 facts(5, Some(Ok(()))),
-                demands(None, None, OTHER),
+                demands(None, None, other()),
                 "wrong: checksum",
             ),
             (
                 "damaged, and the server agrees",
                 facts(5, bad()),
-                demands(None, None, OURS),
+                demands(None, None, ours()),
                 "damaged: is empty",
             ),
             ("the format's check", facts(5, Some(Ok(()))), demands(Some(5), None, None), "container"),
@@ -150,12 +168,23 @@ mod tests {
                 "wrong: truncated",
             ),
             ("nothing", facts(5, None), demands(None, None, None), "none"),
-            ("rule 48: short", facts(4, Some(Ok(()))), demands(Some(5), OURS, None), "short: truncated"),
-            ("rule 27: long", facts(6, Some(Ok(()))), demands(Some(5), OURS, None), "wrong: changed"),
+            ("rule 48: short", facts(4, Some(Ok(()))), demands(Some(5), ours(), None), "short: truncated"),
+            ("rule 27: long", facts(6, Some(Ok(()))), demands(Some(5), ours(), None), "wrong: changed"),
             ("a page", page, demands(Some(5), None, None), "wrong: wrong_content"),
         ];
         for (row, facts, demands, expected) in table {
             assert_eq!(told(verdict(&facts, &demands)), expected, "{row}");
         }
+    }
+
+    #[test]
+    fn of_several_digests_all_must_agree() {
+        let both =
+            Demands { digests: vec![ours().unwrap(), other().unwrap()], ..demands(Some(5), None, None) };
+        assert_eq!(told(verdict(&facts(5, None), &both)), "wrong: checksum");
+        // One that the user demands and that was not computed is not believed; the server's is left out.
+        let md5 = || Digest::new(Algorithm::Md5, vec![0; 16]);
+        assert_eq!(told(verdict(&facts(5, None), &demands(Some(5), md5(), None))), "wrong: checksum");
+        assert_eq!(told(verdict(&facts(5, None), &demands(Some(5), None, md5()))), "length");
     }
 }

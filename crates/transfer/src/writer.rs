@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::checks::{Checks, Facts, FirstBytes};
+use crate::checks::{Checks, Facts};
 use crate::store::{Age, Store};
 
 /// Writes one body into a part. All of it blocks.
@@ -15,14 +15,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes a batch and looks at what has come so far.
-    pub(crate) fn write(&mut self, batch: &[Bytes], age: Age) -> io::Result<FirstBytes> {
+    /// Writes a batch and feeds it to the checks.
+    pub(crate) fn write(&mut self, batch: &[Bytes], age: Age) -> io::Result<()> {
         for bytes in batch {
             self.store.append(bytes)?;
             self.checks.feed(bytes);
         }
-        self.store.checkpoint(self.checks.length(), age)?;
-        Ok(self.checks.first_bytes())
+        self.store.checkpoint(self.checks.length(), age)
     }
 
     /// What the bytes say, and the part that they lie in.

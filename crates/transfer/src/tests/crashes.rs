@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use skyhaul_http::{Fetch, FetchError, Request, Response};
 use skyhaul_model::{Proof, Sealed, Verified};
 
 use super::site::Fault;
-use super::{Bench, noise, sha256};
+use super::{Bench, gz, names, noise, sha256};
 use crate::meta::Meta;
 use crate::{Recovery, publish, recover};
 
@@ -15,7 +16,7 @@ const CUT: usize = 120_000;
 /// A bench whose first attempt broke off.
 async fn broken() -> (Bench, Vec<u8>) {
     let bytes = noise(LENGTH);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::Cut(CUT));
     bench.failure().await;
     (bench, bytes)
@@ -97,7 +98,7 @@ fn a_crash_in_the_midst_of_a_long_body_loses_no_recorded_byte() {
     // end of the process, which no batch on its way to the disk outlives.
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bytes = noise((8 << 20) + 500_000);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::Hang(bytes.len() - 1));
     runtime().block_on(async {
         let (meter, stop) = (crate::Meter::default(), tokio_util::sync::CancellationToken::new());
@@ -120,19 +121,22 @@ fn a_crash_in_the_midst_of_a_long_body_loses_no_recorded_byte() {
 }
 
 #[tokio::test]
-async fn a_new_part_left_beside_is_dropped() {
-    let (bench, bytes) = broken().await;
-    fs::write(bench.parts().aside, "left over").unwrap();
-    let aside = bench.parts().aside;
-    assert_eq!(resumed_at(bench, &bytes).await, "GET bytes=120000-");
-    assert!(!aside.exists());
+async fn of_one_version_that_a_crash_left_twice_the_longer_part_is_kept() {
+    for (second, resumed) in [(90_000, "GET bytes=120000-"), (150_000, "GET bytes=150000-")] {
+        let (bench, bytes) = broken().await;
+        let other = bench.parts().other();
+        fs::copy(bench.parts().meta, &other.meta).unwrap();
+        fs::write(&other.part, &bytes[..second]).unwrap();
+        assert_eq!(resumed_at(bench, &bytes).await, resumed);
+        assert!(!other.part.exists() && !other.meta.exists());
+    }
 }
 
 #[tokio::test]
 async fn a_crash_between_seal_and_done_is_recovered_from() {
     let bytes = noise(1_000);
     // Behind the seal: the part is there.
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     let sealed = bench.whole().await.sealed;
     let Recovery::Part(whole) = recover(&bench.assignment, &sealed) else { panic!("no part") };
     assert_eq!(whole.sealed, sealed);
@@ -152,7 +156,7 @@ async fn a_crash_between_seal_and_done_is_recovered_from() {
 #[cfg(unix)]
 #[test]
 fn a_link_to_the_sealed_bytes_is_not_the_file() {
-    let bench = Bench::new("a.h5", b"");
+    let bench = Bench::new("a.dat", b"");
     let elsewhere = bench.dir.path().join("elsewhere");
     fs::write(&elsewhere, "bytes").unwrap();
     fs::create_dir_all(bench.place().parent().unwrap()).unwrap();
@@ -165,7 +169,7 @@ fn a_link_to_the_sealed_bytes_is_not_the_file() {
 #[tokio::test]
 async fn a_batch_is_published_file_by_file() {
     let bytes = noise(1_000);
-    let mut benches: Vec<_> = (0..3).map(|n| Bench::new(&format!("{n}.h5"), &bytes)).collect();
+    let mut benches: Vec<_> = (0..3).map(|n| Bench::new(&format!("{n}.dat"), &bytes)).collect();
     let mut batch = Vec::new();
     for bench in &mut benches {
         batch.push(bench.whole().await);
@@ -176,4 +180,47 @@ async fn a_batch_is_published_file_by_file() {
     assert_eq!(kinds, [Ok(()), Err(skyhaul_model::ErrorKind::Path), Ok(())]);
     assert_eq!(fs::read(benches[2].place()).unwrap(), bytes);
     assert_eq!(benches[1].part_length(), Some(1_000));
+}
+
+#[tokio::test]
+async fn a_crash_behind_the_rename_leaves_nothing_behind() {
+    let mut damaged = gz(&noise(1_000));
+    damaged[500] ^= 1;
+    let good = gz(&noise(2_000));
+    let mut bench = Bench::new("a.gz", &damaged);
+    bench.failure().await;
+    bench.failure().await;
+    let corrupt = bench.dir.path().join(".skyhaul/corrupt");
+    assert!(corrupt.exists());
+    bench.site.change(&good, "\"v2\"");
+    let sealed = bench.whole().await.sealed;
+    bench.lay(&good);
+    for paths in [bench.parts(), bench.parts().other()] {
+        fs::write(&paths.part, "another version").unwrap();
+        fs::write(&paths.meta, "and its record").unwrap();
+    }
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Published));
+    assert!(names(&bench.parts().folder).is_empty() && !corrupt.exists());
+}
+
+/// A site that cuts a part short before it answers.
+struct Meddler<'a>(&'a Bench, u64);
+
+#[async_trait::async_trait]
+impl Fetch for Meddler<'_> {
+    async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
+        fs::File::options().write(true).open(self.0.parts().part).unwrap().set_len(self.1).unwrap();
+        self.0.site.fetch(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_cut_short_while_its_rest_is_asked_for_is_not_joined() {
+    let (mut bench, bytes) = broken().await;
+    let (meter, stop) = (crate::Meter::default(), tokio_util::sync::CancellationToken::new());
+    let end = crate::transfer(&Meddler(&bench, 100_000), &bench.assignment, &meter, &stop).await;
+    let crate::End::Failed(failure) = end else { panic!("{end:?}") };
+    assert_eq!(failure.error.kind, skyhaul_model::ErrorKind::Disk);
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log()[2], "GET bytes=100000-");
 }

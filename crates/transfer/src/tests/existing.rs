@@ -1,9 +1,10 @@
 //! Files that lie at the final path already: what is taken over, and on what terms.
 
 use skyhaul_model::{ErrorKind, FileError, OnExisting, Proof, Verified, VerifyLevel};
+use skyhaul_verify::Digest;
 
 use super::site::Fault;
-use super::{Bench, gz, noise, sha256};
+use super::{Bench, gz, names, noise, sha256};
 
 /// What lies there: the file, the beginning of it, or as many other bytes.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +60,12 @@ async fn what_is_taken_over() {
         row("a.gz", Same, Verify, Length, Some(Verified::Length), &["HEAD"]),
         row("a.gz", Short, Verify, Length, None, &["HEAD", "GET"]),
         row("a.gz", Other, Verify, Length, Some(Verified::Length), &["HEAD"]),
-        row("a.h5", Same, Verify, Auto, None, &["GET"]),
-        row("a.h5", Same, Verify, Length, Some(Verified::Length), &["HEAD"]),
-        row("a.h5", Short, Verify, Length, None, &["HEAD", "GET"]),
+        row("a.dat", Same, Verify, Auto, None, &["GET"]),
+        row("a.dat", Same, Verify, Length, Some(Verified::Length), &["HEAD"]),
+        row("a.dat", Short, Verify, Length, None, &["HEAD", "GET"]),
         row("a.gz", Same, Trust, Auto, container, &[]),
         row("a.gz", Other, Trust, Auto, Some(Verified::None), &[]),
-        row("a.h5", Short, Trust, Auto, Some(Verified::None), &[]),
+        row("a.dat", Short, Trust, Auto, Some(Verified::None), &[]),
         row("a.gz", Same, Replace, Auto, None, &["GET"]),
     ];
     for Row { name, lies, on_existing, verify, adopted, asked } in table {
@@ -89,24 +90,36 @@ async fn what_is_taken_over() {
 async fn a_demanded_digest_or_size_settles_it() {
     let bytes = noise(4_000);
     for on_existing in [OnExisting::Verify, OnExisting::Trust] {
-        let mut bench = Bench::new("a.h5", &bytes);
+        let mut bench = Bench::new("a.dat", &bytes);
         bench.lay(&bytes);
         bench.assignment.on_existing = on_existing;
-        bench.assignment.sha256 = Some(sha256(&bytes));
+        bench.assignment.digests = vec![Digest::sha256(sha256(&bytes))];
         let sealed = bench.publishes(&bytes).await.sealed;
         assert_eq!((sealed.proof, sealed.verified), (Proof::Adopted, Verified::Digest));
         assert!(bench.site.log().is_empty());
-        let mut bench = Bench::new("a.h5", &bytes);
-        bench.lay(&lying("a.h5", Lies::Other));
+        let mut bench = Bench::new("a.dat", &bytes);
+        bench.lay(&lying("a.dat", Lies::Other));
         bench.assignment.on_existing = on_existing;
-        bench.assignment.sha256 = Some(sha256(&bytes));
+        bench.assignment.digests = vec![Digest::sha256(sha256(&bytes))];
         assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Fetched);
-        let mut bench = Bench::new("a.h5", &bytes);
+        let mut bench = Bench::new("a.dat", &bytes);
         bench.lay(&bytes[1..]);
         bench.assignment.on_existing = on_existing;
         bench.assignment.size = Some(4_000);
         assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Fetched);
     }
+}
+
+#[tokio::test]
+async fn rule_16_a_range_goes_with_get_alone() {
+    let bytes = gz(&noise(4_000));
+    let mut bench = Bench::new("a.gz", &bytes);
+    bench.lay(&bytes[..3_000]);
+    bench.assignment.verify = VerifyLevel::Length;
+    bench.site.then(Fault::With("x", None)).then(Fault::Cut(2_000));
+    bench.failure().await;
+    bench.publishes(&bytes).await;
+    assert_eq!(bench.site.log(), ["HEAD", "GET", "GET bytes=2000-"]);
 }
 
 #[tokio::test]
@@ -134,7 +147,10 @@ async fn a_server_that_cannot_answer_now_is_asked_again_later() {
     assert_eq!(bench.failure().await.cost, crate::Cost::HostAway);
     assert_eq!(std::fs::read(bench.place()).unwrap(), bytes);
     // The archive has it no more: it stays, but is not called done.
-    bench.site.then(Fault::Says(404, vec![], b"")).then(Fault::Says(404, vec![], b""));
+    // Its folder's page, its head and its body are asked for.
+    for _ in 0..3 {
+        bench.site.then(Fault::Says(404, vec![], b""));
+    }
     assert_eq!(bench.failure().await.error.kind, ErrorKind::NotFound);
     assert_eq!(std::fs::read(bench.place()).unwrap(), bytes);
     assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Adopted);
@@ -156,8 +172,8 @@ async fn the_old_file_stays_until_the_new_one_is_whole() {
 #[tokio::test]
 async fn a_file_that_failed_is_not_trusted_again() {
     let bytes = noise(4_000);
-    let mut bench = Bench::new("a.h5", &bytes);
-    bench.lay(&lying("a.h5", Lies::Other));
+    let mut bench = Bench::new("a.dat", &bytes);
+    bench.lay(&lying("a.dat", Lies::Other));
     bench.assignment.on_existing = OnExisting::Trust;
     bench.assignment.last_error = Some(FileError::new(ErrorKind::Checksum, "found damaged"));
     assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Fetched);
@@ -178,4 +194,36 @@ async fn the_servers_digest_is_heard() {
     bench.site.then(Fault::With("repr-digest", Some(OF_NOTHING)));
     assert_eq!(bench.publishes(b"").await.sealed.verified, Verified::Digest);
     assert_eq!(bench.site.asked.lock().unwrap()[0].headers.get_all("want-repr-digest").iter().count(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_found_wrong_is_not_taken_over_on_its_formats_word() {
+    // JPEG has no checksum: its own check does not see the flipped bit.
+    let [good, flipped] = [0x11, 0x13].map(|byte| [0xff, 0xd8, 0xff, 0xda, 0, 2, byte, 0xff, 0xd9]);
+    let found = |kind| Some(FileError::new(kind, "what happened before"));
+    let mut bench = Bench::new("a.jpg", &good);
+    bench.lay(&flipped);
+    assert_eq!(bench.whole().await.sealed.verified, Verified::Container, "nothing is known against it");
+    bench.assignment.last_error = found(ErrorKind::Checksum);
+    bench.site.then(Fault::Says(500, vec![], b""));
+    bench.failure().await;
+    // Another failure has taken the place of the one that told it.
+    bench.assignment.last_error = found(ErrorKind::Http);
+    assert_eq!(bench.publishes(&good).await.sealed.proof, Proof::Fetched);
+    // The new one is believed again.
+    assert_eq!(bench.publishes(&good).await.sealed.proof, Proof::Adopted);
+    assert!(names(&bench.parts().folder).is_empty());
+}
+
+#[tokio::test]
+async fn what_was_kept_of_a_file_goes_when_another_is_taken_over() {
+    let bytes = gz(&noise(4_000));
+    let mut bench = Bench::new("a.gz", &bytes);
+    std::fs::create_dir_all(bench.parts().folder).unwrap();
+    for path in [bench.parts().part, bench.parts().bad, bench.parts().other().part] {
+        std::fs::write(path, "left behind").unwrap();
+    }
+    bench.lay(&bytes);
+    assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Adopted);
+    assert!(names(&bench.parts().folder).is_empty());
 }

@@ -2,9 +2,13 @@
 
 mod crashes;
 mod existing;
+mod folders;
+mod matrix;
 mod places;
+mod proofs;
 mod random;
 mod receiving;
+mod rechecking;
 mod resuming;
 mod rules;
 mod settling;
@@ -23,6 +27,7 @@ use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::ask::Slot;
 use crate::parts::PartPaths;
 use crate::{Assignment, End, Failure, Meter, OutputRoot, Whole, publish, transfer};
 use site::Site;
@@ -47,7 +52,7 @@ impl Bench {
             key,
             root,
             size: None,
-            sha256: None,
+            digests: Vec::new(),
             verify: VerifyLevel::Auto,
             on_existing: OnExisting::Verify,
             accept_corrupt: false,
@@ -55,6 +60,7 @@ impl Bench {
             secret_headers: http::HeaderMap::new(),
             received: 0,
             boot: "boot-1".into(),
+            recheck: None,
             last_error: None,
         };
         Self { dir, site: Site::new(bytes), assignment }
@@ -66,6 +72,7 @@ impl Bench {
         let end = transfer(&self.site, &self.assignment, &meter, &stop).await;
         self.assignment.received = match &end {
             End::Whole(whole) => whole.sealed.received,
+            End::Unchanged => self.assignment.received,
             End::Failed(failure) => failure.received,
             End::Stopped { received } => *received,
         };
@@ -107,11 +114,17 @@ impl Bench {
     }
 
     fn parts(&self) -> PartPaths {
-        PartPaths::of(&self.assignment)
+        PartPaths::of(&self.assignment, Slot::One)
     }
 
     fn part_length(&self) -> Option<u64> {
         fs::metadata(self.parts().part).ok().map(|found| found.len())
+    }
+
+    /// The lengths of all parts that lie there.
+    fn part_lengths(&self) -> Vec<u64> {
+        let parts = [self.parts(), self.parts().other()].map(|paths| fs::metadata(paths.part));
+        parts.into_iter().flatten().map(|found| found.len()).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use skyhaul_model::{Backoff, ErrorKind, Proof, Verified, VerifyLevel};
+use skyhaul_verify::Digest;
 use tokio_util::sync::CancellationToken;
 
 use super::site::Fault;
@@ -12,7 +13,7 @@ use crate::{Cost, End, Meter, transfer};
 #[tokio::test]
 async fn a_small_file_is_fetched_checked_and_published() {
     let bytes = gz(&noise(5_000));
-    let mut bench = Bench::new("a.pgm.gz", &bytes);
+    let mut bench = Bench::new("a.gz", &bytes);
     let whole = bench.publishes(&bytes).await;
     assert_eq!((whole.sealed.verified, whole.sealed.proof), (Verified::Container, Proof::Fetched));
     assert_eq!(whole.sealed.received, bytes.len() as u64);
@@ -23,13 +24,13 @@ async fn a_small_file_is_fetched_checked_and_published() {
 #[tokio::test]
 async fn on_whose_word_a_file_is_good() {
     let bytes = noise(3_000);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     assert_eq!(bench.publishes(&bytes).await.sealed.verified, Verified::Length);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::With("content-length", None));
     assert_eq!(bench.publishes(&bytes).await.sealed.verified, Verified::None);
-    let mut bench = Bench::new("a.h5", &bytes);
-    bench.assignment.sha256 = Some(sha256(&bytes));
+    let mut bench = Bench::new("a.dat", &bytes);
+    bench.assignment.digests = vec![Digest::sha256(sha256(&bytes))];
     assert_eq!(bench.publishes(&bytes).await.sealed.verified, Verified::Digest);
     let mut bench = Bench::new("not-really.gz", &bytes);
     bench.assignment.verify = VerifyLevel::Length;
@@ -42,7 +43,7 @@ async fn on_whose_word_a_file_is_good() {
 async fn a_large_body_in_odd_pieces_arrives_whole() {
     let bytes = noise((9 << 20) + 17);
     for piece in [1 << 20, 70_001, 3 << 20] {
-        let mut bench = Bench::new("a.h5", &bytes);
+        let mut bench = Bench::new("a.dat", &bytes);
         *bench.site.piece.lock().unwrap() = piece;
         bench.publishes(&bytes).await;
         assert!(names(&bench.parts().folder).is_empty());
@@ -56,7 +57,7 @@ async fn more_than_promised_is_left_out_and_believed_only_on_proof() {
     bench.site.then(Fault::Surplus(50_000));
     let whole = bench.publishes(&bytes).await;
     assert!(whole.sealed.received > bytes.len() as u64);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::Surplus(1));
     let failure = bench.failure().await;
     assert_eq!((failure.error.kind, failure.backoff), (ErrorKind::Http, Backoff::Doubtful));
@@ -67,7 +68,7 @@ async fn more_than_promised_is_left_out_and_believed_only_on_proof() {
 async fn a_page_without_a_name_is_known_by_its_first_bytes() {
     let mut page = b"  <!DOCTYPE html><html>".to_vec();
     page.extend(vec![b'x'; 3 << 20]);
-    let mut bench = Bench::new("a.h5", &page);
+    let mut bench = Bench::new("a.dat", &page);
     let failure = bench.failure().await;
     assert_eq!((failure.error.kind, failure.backoff), (ErrorKind::WrongContent, Backoff::Doubtful));
     assert!(!failure.progressed);
@@ -125,7 +126,7 @@ async fn stopped_at(bench: &mut Bench, here: u64) -> u64 {
 #[tokio::test]
 async fn told_to_stop_it_keeps_what_came() {
     let bytes = noise(100_000);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::Hang(60_000));
     assert_eq!(stopped_at(&mut bench, 60_000).await, 60_000);
     assert_eq!(bench.part_length(), Some(60_000));
@@ -139,7 +140,7 @@ async fn told_to_stop_it_keeps_what_came() {
 
 #[tokio::test]
 async fn told_to_stop_before_it_began_it_asks_for_nothing() {
-    let bench = Bench::new("a.h5", b"x");
+    let bench = Bench::new("a.dat", b"x");
     let stop = CancellationToken::new();
     stop.cancel();
     let end = transfer(&bench.site, &bench.assignment, &Meter::default(), &stop).await;
@@ -149,7 +150,7 @@ async fn told_to_stop_before_it_began_it_asks_for_nothing() {
 
 #[tokio::test]
 async fn secrets_go_out_as_secrets() {
-    let mut bench = Bench::new("a.h5", b"x");
+    let mut bench = Bench::new("a.dat", b"x");
     bench.assignment.secret_headers.insert("authorization", "Bearer t".parse().unwrap());
     bench.publishes(b"x").await;
     let asked = bench.site.asked.lock().unwrap();
@@ -161,7 +162,7 @@ async fn secrets_go_out_as_secrets() {
 #[tokio::test]
 async fn the_meter_counts_repeats_and_shows_the_part() {
     let bytes = noise(50_000);
-    let mut bench = Bench::new("a.h5", &bytes);
+    let mut bench = Bench::new("a.dat", &bytes);
     bench.site.then(Fault::Cut(20_000));
     bench.failure().await;
     let meter = Meter::default();
@@ -169,7 +170,7 @@ async fn the_meter_counts_repeats_and_shows_the_part() {
     assert!(matches!(end, End::Whole(_)), "{end:?}");
     assert_eq!((meter.received(), meter.here(), meter.total()), (50_000, 50_000, Some(50_000)));
     // A ledger that knows less than lies here is corrected, and never above it.
-    let mut bench = Bench::new("b.h5", &bytes);
+    let mut bench = Bench::new("b.dat", &bytes);
     bench.site.then(Fault::Cut(20_000));
     bench.failure().await;
     bench.assignment.received = 7;

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::Cost;
 use crate::answer::Answer;
-use crate::ask::{Ask, DigestKnown, Guard, Held};
+use crate::ask::{Ask, DigestKnown, Guard, Held, Slot};
 use crate::judge::{Judgement, Subject, judge};
 use crate::validator::Validators;
 
@@ -18,9 +18,12 @@ fn held(total: Option<u64>) -> Held {
         total,
         validators: Validators { etag: Some("\"t\"".into()), ..Validators::default() },
         final_url: "https://a.example/d/x.gz?token=1".into(),
-        server_sha256: None,
+        server_digest: None,
         synced: 0,
         refusals: 0,
+        slot: Slot::One,
+        serial: 0,
+        changes: 0,
     }
 }
 
@@ -39,12 +42,13 @@ struct Case {
     size: Option<u64>,
     digest: DigestKnown,
     held: Option<Held>,
+    other: Option<Held>,
 }
 
 impl Default for Case {
     fn default() -> Self {
         let (name, answered) = ("x.gz", "https://a.example/d/x.gz");
-        Self { name, answered, size: None, digest: DigestKnown::No, held: Some(held(Some(9))) }
+        Self { name, answered, size: None, digest: DigestKnown::No, held: Some(held(Some(9))), other: None }
     }
 }
 
@@ -65,10 +69,20 @@ fn judged(case: &Case, ask: &Ask, status: u16, headers: &str) -> String {
     let headers = lines(headers);
     let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, url: &url };
     let (name, size, digest) = (case.name, case.size, case.digest);
-    let subject = Subject { asked: &asked, name, size, digest, held: case.held.as_ref() };
+    let subject = Subject {
+        asked: &asked,
+        name,
+        size,
+        digest,
+        held: case.held.as_ref(),
+        other: case.other.as_ref(),
+        published: None,
+    };
     match judge(ask, &answer, &subject) {
         Judgement::AppendAt(span) => format!("append {}..{} of {:?}", span.from, span.end, span.total),
         Judgement::StartOver { total } => format!("start over {total:?}"),
+        Judgement::GoBack => "go back".to_owned(),
+        Judgement::Unchanged => "unchanged".to_owned(),
         Judgement::AlreadyWhole { total } => format!("whole {total}"),
         Judgement::AskAnew { why } => {
             assert_ne!(*ask, Ask::Whole, "asking anew must end: {why}");
@@ -195,9 +209,36 @@ fn whole_bodies() {
 }
 
 #[test]
+fn rule_10_whole_bodies_of_a_version_that_is_held_besides() {
+    let tagged = |tag: &str| Validators { etag: Some(tag.into()), ..Validators::default() };
+    let case = |tag, answered| {
+        let other = Held { validators: tagged(tag), slot: Slot::Two, ..held(Some(12)) };
+        Case { other: Some(other), answered, ..Case::default() }
+    };
+    let (here, there) = (Case::default().answered, "https://b.example/d/x.gz");
+    let table = [
+        ("it is back", case("\"u\"", here), "etag: \"u\"|content-length: 12", "go back"),
+        ("it is back, its length untold", case("\"u\"", here), "etag: \"u\"", "go back"),
+        ("a third one", case("\"u\"", here), "etag: \"v\"|content-length: 12", "start over Some(12)"),
+        ("a weak tag", case("W/\"u\"", here), "etag: W/\"u\"|content-length: 12", "start over Some(12)"),
+        ("another length", case("\"u\"", here), "etag: \"u\"|content-length: 9", "start over Some(9)"),
+        ("another place", case("\"u\"", there), "etag: \"u\"|content-length: 12", "start over Some(12)"),
+        ("no ranges there", case("\"u\"", here), "etag: \"u\"|accept-ranges: none", "start over None"),
+        ("the one that was asked for", case("\"u\"", here), GOOD, "start over Some(4)"),
+    ];
+    for (row, case, headers, expected) in table {
+        for ask in [Ask::Whole, rest()] {
+            assert_eq!(judged(&case, &ask, 200, headers), expected, "{row}");
+        }
+    }
+}
+
+#[test]
 fn unsatisfied_ranges() {
     let unknown = || Case { held: Some(Held { length: 5, ..held(None) }), ..Case::default() };
+    let elsewhere = Case { answered: "https://b.example/d/x.gz", ..unknown() };
     let table = [
+        ("rule 11: another place's file", elsewhere, "content-range: bytes */5|etag: \"t\"", "anew"),
         ("rule 37: all is here", unknown(), "content-range: bytes */5|etag: \"t\"", "whole 5"),
         ("rule 37: without a validator", unknown(), "content-range: bytes */5", "whole 5"),
         ("rule 37: another version", unknown(), "content-range: bytes */5|etag: \"u\"", "anew"),
@@ -265,7 +306,8 @@ fn a_redirect_to_a_page_says_where_it_led() {
     let headers = lines("content-type: text/html");
     let answer = Answer { status: StatusCode::OK, headers: &headers, url: &url };
     let digest = DigestKnown::No;
-    let subject = Subject { asked: &asked, name: "x.gz", size: None, digest, held: None };
+    let subject =
+        Subject { asked: &asked, name: "x.gz", size: None, digest, held: None, other: None, published: None };
     let Judgement::Retry(blow) = judge(&Ask::Whole, &answer, &subject) else { panic!("no retry") };
     let expected = "https://a.example/d/x.gz leads to the page https://a.example/ instead of the file, which \
                     is probably missing there";

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     WholeAnyway,
     /// A 206 brings so many bytes at most.
     Short(u64),
+    /// A 206 brings so many bytes at most, does not tell the total, and breaks off behind them.
+    Ragged(u64),
     /// This status and these headers, with a body.
     Says(u16, Vec<(&'static str, String)>, &'static [u8]),
     /// The usual answer, with a header changed or, where there is no value, removed.
@@ -61,9 +63,10 @@ impl Site {
     }
 
     /// Another version of the file.
-    pub(super) fn change(&self, bytes: &[u8], etag: &str) {
+    pub(super) fn change(&self, bytes: &[u8], etag: &str) -> &Self {
         *self.bytes.lock().unwrap() = bytes.to_vec();
         *self.etag.lock().unwrap() = Some(etag.to_owned());
+        self
     }
 
     pub(super) fn without_validators(&self) {
@@ -94,9 +97,13 @@ impl Site {
                 (416, Vec::new())
             }
             Some(from) => {
-                let most = if let Some(Fault::Short(most)) = fault { *most as usize } else { usize::MAX };
+                let (most, total) = match fault {
+                    Some(Fault::Short(most)) => (*most as usize, all.len().to_string()),
+                    Some(Fault::Ragged(most)) => (*most as usize, "*".to_owned()),
+                    _ => (usize::MAX, all.len().to_string()),
+                };
                 let end = all.len().min(from.saturating_add(most));
-                let range = format!("bytes {from}-{}/{}", end - 1, all.len());
+                let range = format!("bytes {from}-{}/{total}", end - 1);
                 headers.extend([header("content-range", &range)]);
                 (206, all[from..end].to_vec())
             }
@@ -142,6 +149,7 @@ impl Fetch for Site {
         match fault {
             Some(Fault::Cut(at)) => (body, last) = (cut(body, at), Last::Break),
             Some(Fault::End(at)) => body = cut(body, at),
+            Some(Fault::Ragged(_)) => last = Last::Break,
             Some(Fault::Hang(at)) => (body, last) = (cut(body, at), Last::Hang),
             Some(Fault::Surplus(more)) => body.extend(vec![0xee; more]),
             _ => {}
