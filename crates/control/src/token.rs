@@ -29,11 +29,23 @@ impl Token {
     /// Whether the value of an Authorization header proves it. How long this takes tells nothing about
     /// where a wrong one differs.
     pub(crate) fn is_proven_by(&self, authorization: &[u8]) -> bool {
-        let wanted = self.authorization();
-        if wanted.len() != authorization.len() {
-            return false;
-        }
-        wanted.bytes().zip(authorization).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+        is_same(self.authorization().as_bytes(), authorization)
+    }
+
+    /// Whether this text is the secret itself; as for [`Token::is_proven_by`], the time it takes tells nothing.
+    pub(crate) fn is(&self, secret: &[u8]) -> bool {
+        is_same(self.0.as_bytes(), secret)
+    }
+
+    /// The secret itself: for the user's own eyes, and for what the user alone can read.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// A secret that was written down; none if it cannot be one of ours.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_ours = text.len() == 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_ours.then(|| Self(text.to_owned()))
     }
 }
 
@@ -41,6 +53,11 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
+}
+
+fn is_same(wanted: &[u8], given: &[u8]) -> bool {
+    wanted.len() == given.len()
+        && wanted.iter().zip(given).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
 }
 
 #[cfg(unix)]

@@ -37,6 +37,7 @@ mod engine {
             started: Started::OnDemand,
             stay: CancellationToken::new(),
             scope: Scope::everything(),
+            instruments: skyhaul_control::Instruments::default(),
         };
         let endpoint = Endpoint::for_state_dir(state_dir).unwrap();
         let server = Server::start(endpoint, Arc::new(MemoryQueue::new()), view).await.unwrap();

@@ -17,6 +17,9 @@ use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
 use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
+use crate::standing::Rounds;
+use crate::tally::Tally;
+use crate::urgency::Urgency;
 use crate::work::Work;
 
 /// How often the loop looks up from its work: for changed intents, full disks, progress.
@@ -38,7 +41,11 @@ pub struct Engine {
     pub(crate) file_rate: Rate,
     pub(crate) paces: Paces,
     pub(crate) hooks: Hooks,
-    pub(crate) files_done: u64,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) urgency: Urgency,
+    pub(crate) rounds: Rounds,
+    /// Jobs that are shown without having files in work.
+    pub(crate) beside: Vec<JobRecord>,
     pub(crate) ticks: u64,
     stop: CancellationToken,
 }
@@ -48,17 +55,21 @@ impl Engine {
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, settings: Settings) -> Self {
         let stop = CancellationToken::new();
+        let tally = Arc::new(Tally::default());
         Self {
             jobs: Jobs::new(Arc::clone(&queue), Arc::clone(&fetch), stop.clone()),
-            work: Work::new(fetch, settings.boot.clone()),
-            planning: Planning::new(Arc::clone(&queue)),
+            work: Work::new(Arc::clone(&queue), Arc::clone(&fetch), settings.boot.clone()),
+            planning: Planning::new(Arc::clone(&queue), Arc::clone(&tally)),
             publisher: Publisher::new(Arc::clone(&queue)),
             progress: watch::Sender::new(Arc::default()),
             byte_rate: Rate::default(),
             file_rate: Rate::default(),
             paces: Paces::default(),
-            hooks: Hooks::default(),
-            files_done: 0,
+            hooks: Hooks::new(fetch),
+            tally,
+            urgency: Urgency::default(),
+            rounds: Rounds::new(),
+            beside: Vec::new(),
             ticks: 0,
             queue,
             settings,
@@ -70,6 +81,12 @@ impl Engine {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Arc<Progress>> {
         self.progress.subscribe()
+    }
+
+    /// What the engine counts, from its start to its end.
+    #[must_use]
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Works until nothing is left or `stop` is cancelled. On the way out every task is joined, partial
@@ -193,9 +210,15 @@ impl Engine {
             WhenIdle::Wait => return Ok(None),
             WhenIdle::Exit if busy => return Ok(None),
             WhenIdle::Exit => self.wanted().await?,
-            // What is known of a job in hand is a tick old at most, and costs nothing.
-            WhenIdle::ExitAfter(id) if self.jobs.get(id).is_some_and(InHand::is_runnable) => return Ok(None),
+            // What is known of a job in hand costs nothing, and may be a tick old: it is asked for when all is quiet.
+            WhenIdle::ExitAfter(id) if busy && self.jobs.get(id).is_some_and(InHand::is_runnable) => {
+                return Ok(None);
+            }
             WhenIdle::ExitAfter(id) => self.queue.job(id).await?.into_iter().collect(),
+            WhenIdle::StandBy(id) => match self.queue.job(id).await? {
+                Some(job) if job.intent == Intent::Run => return Ok(None),
+                halted => halted.into_iter().collect(),
+            },
         };
         Ok(end_of(&wanted, self.settings.on_full_disk))
     }

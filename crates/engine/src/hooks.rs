@@ -1,4 +1,4 @@
-//! What people want to be done when a job has come to its end: their command, run once for each end.
+//! What people want to be done when a job has come to its end: their command run, their URL told, once for each end.
 //!
 //! A command that fails, hangs or cannot be started is told in the log and changes nothing. An engine that
 //! is killed between a job's end and its command never runs it.
@@ -6,34 +6,42 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use skyhaul_http::Fetch;
 use skyhaul_model::{JobId, JobRecord, JobState};
 use tokio::process::Command;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::announce::announce;
+
 /// How long a command may take before it is ended.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// How long commands may still take once the engine is told to stop.
+/// How long commands and tellings may still take once the engine is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The commands that are due and those that run.
-#[derive(Default)]
+/// The commands and tellings that are due and those that run.
 pub(crate) struct Hooks {
     /// Jobs that were worked on and had not come to their ends when looked at last.
     unfinished: HashSet<JobId>,
     running: JoinSet<()>,
+    fetch: Arc<dyn Fetch>,
 }
 
 impl Hooks {
+    pub(crate) fn new(fetch: Arc<dyn Fetch>) -> Self {
+        Self { unfinished: HashSet::new(), running: JoinSet::new(), fetch }
+    }
+
     /// Notes that a job is being worked on.
     pub(crate) fn note_work(&mut self, job: JobId) {
         self.unfinished.insert(job);
     }
 
-    /// Runs the commands of jobs that have come to their ends since.
+    /// Runs the commands of jobs that have come to their ends since, and tells their URLs.
     pub(crate) fn note_ends(&mut self, jobs: &[JobRecord]) {
         for job in jobs.iter().filter(|job| job.is_settled()) {
             if !self.unfinished.remove(&job.id) {
@@ -44,13 +52,17 @@ impl Hooks {
                 let (job, line) = (job.clone(), line.to_owned());
                 self.running.spawn(async move { run(&job, &line).await });
             }
+            if let Some(url) = url_for(job) {
+                let (job, url, fetch) = (job.clone(), url.to_owned(), Arc::clone(&self.fetch));
+                self.running.spawn(async move { announce(&*fetch, &job, &url).await });
+            }
         }
         while let Some(ended) = self.running.try_join_next() {
             note(ended);
         }
     }
 
-    /// Waits for the commands that run, only for a moment once `stop` is cancelled.
+    /// Waits for what runs, only for a moment once `stop` is cancelled.
     pub(crate) async fn end(&mut self, stop: &CancellationToken) {
         let told_to_stop = async {
             stop.cancelled().await;
@@ -68,10 +80,19 @@ impl Hooks {
     }
 }
 
-/// The command that a job's end calls for; cancelling a job calls for none.
+/// The command that a job's end calls for.
 fn command_for(job: &JobRecord) -> Option<&str> {
-    let has_ended = matches!(job.state(), JobState::Completed | JobState::Failed);
-    job.policy.on_complete.as_deref().filter(|_| has_ended)
+    job.policy.on_complete.as_deref().filter(|_| has_ended(job))
+}
+
+/// The URL that a job's end is to be told to.
+fn url_for(job: &JobRecord) -> Option<&str> {
+    job.policy.on_complete_url.as_deref().filter(|_| has_ended(job))
+}
+
+/// Cancelling a job calls for nothing.
+fn has_ended(job: &JobRecord) -> bool {
+    matches!(job.state(), JobState::Completed | JobState::Failed)
 }
 
 async fn run(job: &JobRecord, line: &str) {
@@ -131,7 +152,7 @@ fn note(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && !error.is_cancelled()
     {
-        tracing::error!(%error, "running a command of --on-complete broke");
+        tracing::error!(%error, "what a job's end called for broke");
     }
 }
 
@@ -142,6 +163,19 @@ mod tests {
     use skyhaul_queue::JobQueue;
 
     use super::*;
+
+    /// A network that nobody answers on.
+    struct Nowhere;
+
+    #[async_trait::async_trait]
+    impl Fetch for Nowhere {
+        async fn fetch(
+            &self,
+            _: skyhaul_http::Request,
+        ) -> Result<skyhaul_http::Response, skyhaul_http::FetchError> {
+            std::future::pending().await
+        }
+    }
 
     /// A job in `out` that has come to its end, with one failed file.
     async fn ended(out: &Path, on_complete: &str) -> JobRecord {
@@ -165,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let job =
             ended(dir.path(), "echo $SKYHAUL_JOB_ID $SKYHAUL_JOB_STATE $SKYHAUL_JOB_FILES_DONE >>told").await;
-        let mut hooks = Hooks::default();
+        let mut hooks = Hooks::new(Arc::new(Nowhere));
         let never = CancellationToken::new();
         // One that nobody worked on had its end in an earlier run.
         hooks.note_ends(std::slice::from_ref(&job));
@@ -184,7 +218,7 @@ mod tests {
     async fn a_command_that_hangs_does_not_keep_a_stopping_engine() {
         let dir = tempfile::tempdir().unwrap();
         let job = ended(dir.path(), "exec sleep 600").await;
-        let mut hooks = Hooks::default();
+        let mut hooks = Hooks::new(Arc::new(Nowhere));
         hooks.note_work(job.id);
         hooks.note_ends(&[job]);
         let stop = CancellationToken::new();
@@ -198,6 +232,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let job = ended(dir.path(), "true").await;
         assert_eq!(command_for(&job), Some("true"));
-        assert_eq!(command_for(&JobRecord { intent: Intent::Cancelled, ..job }), None);
+        let url = "https://hooks.example/".to_owned();
+        let policy = skyhaul_model::JobPolicy { on_complete_url: Some(url.clone()), ..job.policy.clone() };
+        let job = JobRecord { policy, ..job };
+        assert_eq!(url_for(&job), Some(url.as_str()));
+        let cancelled = JobRecord { intent: Intent::Cancelled, ..job };
+        assert_eq!((command_for(&cancelled), url_for(&cancelled)), (None, None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use skyhaul_archive::Archive;
@@ -9,10 +10,11 @@ use skyhaul_http::Fetch;
 use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobRecord, Source};
 use skyhaul_queue::{Queue, SecretHeader};
 use skyhaul_transfer::OutputRoot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
-use crate::disk::lack_of_room;
+use crate::disk::open_root;
 use crate::engine::is_runnable;
 
 /// A job in hand.
@@ -50,11 +52,23 @@ pub(crate) struct Jobs {
     stop: CancellationToken,
     in_hand: HashMap<JobId, InHand>,
     archives: HashMap<String, Arc<Archive>>,
+    /// When jobs may be taken up again that are held for something that cannot be seen from here.
+    patience: HashMap<JobId, Instant>,
 }
+
+/// How long a job is left alone whose disk refused without a reason that could be looked for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Jobs {
     pub(crate) fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, stop: CancellationToken) -> Self {
-        Self { queue, fetch, stop, in_hand: HashMap::new(), archives: HashMap::new() }
+        Self {
+            queue,
+            fetch,
+            stop,
+            in_hand: HashMap::new(),
+            archives: HashMap::new(),
+            patience: HashMap::new(),
+        }
     }
 
     /// The job, opened if it was not in hand. The inner error is a reason to hold the job.
@@ -107,6 +121,20 @@ impl Jobs {
         Ok(())
     }
 
+    /// Leaves a job alone for a while: that its disk is well again would only show in another attempt.
+    pub(crate) fn be_patient(&mut self, id: JobId) {
+        self.patience.insert(id, Instant::now() + PATIENCE);
+    }
+
+    /// Whether a held job may be looked at again.
+    pub(crate) fn may_look_again(&mut self, id: JobId) -> bool {
+        let is_over = self.patience.get(&id).is_none_or(|until| *until <= Instant::now());
+        if is_over {
+            self.patience.remove(&id);
+        }
+        is_over && !self.in_hand.contains_key(&id)
+    }
+
     /// Lets a job go: its root is closed with the last reference to it.
     pub(crate) fn let_go(&mut self, id: JobId) -> Option<InHand> {
         self.in_hand.remove(&id)
@@ -131,19 +159,28 @@ impl Jobs {
     }
 
     async fn open(&self, id: JobId) -> Result<Result<InHand, FileError>, EngineError> {
-        let record = self.queue.job(id).await?.ok_or(skyhaul_queue::QueueError::NoSuchJob(id))?;
+        let Some(record) = self.queue.job(id).await? else {
+            return Ok(Err(FileError::new(ErrorKind::Disk, format!("job {id} was removed"))));
+        };
         let headers = match header_map(&self.queue.secret_headers(id).await?) {
             Ok(headers) => headers,
             Err(reason) => return Ok(Err(reason)),
         };
-        let out = record.query.out.clone();
-        let opened = tokio::task::spawn_blocking(move || OutputRoot::open(out.as_ref())).await?;
+        if record.policy.checksums.is_some() && self.queue.checksums_len(id).await?.is_none() {
+            return Ok(Err(without_list()));
+        }
+        let job = record.clone();
+        let opened = tokio::task::spawn_blocking(move || open_root(&job)).await?;
         let stop = self.stop.child_token();
-        Ok(opened.and_then(|root| match lack_of_room(&root, &record.policy) {
-            Some(reason) => Err(reason),
-            None => Ok(InHand { record, root: Arc::new(root), headers, stop, removed: false }),
-        }))
+        Ok(opened.map(|root| InHand { record, root: Arc::new(root), headers, stop, removed: false }))
     }
+}
+
+/// The list comes right behind the job; it is missing for longer only when its command broke off in between.
+fn without_list() -> FileError {
+    let message =
+        "the list of --checksums is not there yet: if it does not come, give the same command again";
+    FileError::new(ErrorKind::Disk, message)
 }
 
 fn header_map(headers: &[SecretHeader]) -> Result<HeaderMap, FileError> {

@@ -3,10 +3,12 @@
 //! One task, [`Engine::run`], selects over worker outcomes, planning outcomes, queue changes and timers,
 //! and it alone ends claims. Workers share only the HTTP client and their cancellation tokens.
 
+mod announce;
 mod disk;
 mod engine;
 mod hooks;
 mod jobs;
+mod listed;
 mod outcomes;
 mod planning;
 mod progress;
@@ -14,7 +16,10 @@ mod publisher;
 mod scope;
 mod settings;
 mod slices;
+mod standing;
+mod tally;
 mod upkeep;
+mod urgency;
 mod work;
 
 pub use engine::Engine;
@@ -22,6 +27,7 @@ pub use progress::{InFlight, JobPace, Progress};
 pub use scope::Scope;
 pub use settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
 pub use slices::list_slices;
+pub use tally::{Counts, Histogram, Tally};
 
 use std::io;
 

@@ -1,10 +1,11 @@
 //! What the ends of tasks mean for the queue.
 
 use jiff::Timestamp;
-use skyhaul_model::{ErrorKind, FileError, JobId, JobPolicy};
-use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, QueueError, Received};
-use skyhaul_transfer::{End, Failure, Recovery};
+use skyhaul_model::{ErrorKind, FileError, JobId, JobPolicy, RelPath, host_of};
+use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, Known, QueueError, Received};
+use skyhaul_transfer::{Cost, End, Failure, Recovery};
 
+use crate::disk::obstacle;
 use crate::engine::Engine;
 use crate::publisher::{Published, Ready, complete};
 use crate::settings::EngineError;
@@ -13,10 +14,12 @@ use crate::work::{Finished, Verdict, What};
 impl Engine {
     /// A worker has ended.
     pub(crate) async fn on_finished(&mut self, finished: Finished) -> Result<(), EngineError> {
-        let Finished { claim, what } = finished;
+        let Finished { claim, what, took } = finished;
+        self.tally.note(|counts| counts.attempt_seconds.observe_time(took));
         match what {
             What::Transferred(End::Whole(whole)) | What::Recovered(Recovery::Part(whole)) => {
                 self.work.forget(claim.file);
+                self.tally.note(|counts| counts.file_bytes.observe(whole.sealed.size as f64));
                 self.publisher.add(Ready { claim, whole });
                 Ok(())
             }
@@ -24,8 +27,15 @@ impl Engine {
                 self.give_back(Received { file: claim.file, received, seal_lost: false }).await
             }
             What::Transferred(End::Failed(failure)) => self.on_failure(&claim, failure).await,
+            What::Transferred(End::Unchanged) => {
+                self.work.forget(claim.file);
+                complete(&*self.queue, vec![claim.file]).await
+            }
+            // A job that was removed meanwhile has no list any more.
+            What::Broken(QueueError::NoSuchJob(_)) => Ok(()),
+            What::Broken(error) => Err(error.into()),
             What::Recovered(Recovery::Published) => {
-                self.files_done += 1;
+                self.tally.note(|counts| counts.files_done += 1);
                 complete(&*self.queue, vec![claim.file]).await
             }
             What::Recovered(Recovery::Gone) => {
@@ -38,17 +48,21 @@ impl Engine {
     /// A batch has been published, wholly or in part.
     pub(crate) async fn on_published(&mut self, published: Vec<Published>) -> Result<(), EngineError> {
         for file in published {
+            if let Err(error) = &file.result {
+                self.tally.note(|counts| counts.failure(error.kind));
+            }
             match file.result {
-                Ok(()) => self.files_done += 1,
+                Ok(()) => self.tally.note(|counts| counts.files_done += 1),
                 Err(error) if error.kind == ErrorKind::Disk => {
                     let received = file.received;
                     self.give_back(Received { file: file.claim.file, received, seal_lost: false }).await?;
                     self.hold(file.claim.file.job, error).await?;
                 }
                 Err(error) => {
+                    self.tally.note(|counts| counts.files_failed += 1);
                     let (file, failures) = (file.claim.file, file.claim.failures + 1);
                     let end = AttemptEnd::GiveUp;
-                    let failed = FailedAttempt { file, error, failures, received: 0, end };
+                    let failed = FailedAttempt { file, error, failures, received: 0, no_resume: None, end };
                     forgive_gone(self.queue.fail(vec![failed], Timestamp::now()).await)?;
                 }
             }
@@ -67,26 +81,53 @@ impl Engine {
         if self.queue.job(job).await?.is_none_or(|known| known.hold.is_some()) {
             return Ok(());
         }
+        // What is wrong with the whole root says more than what a worker ran into.
+        let seen = self.jobs.get(job).and_then(|job| obstacle(&job.root, &job.record.policy));
+        if seen.is_none() {
+            self.jobs.be_patient(job);
+        }
+        let reason = seen.unwrap_or(reason);
         tracing::warn!(job = job.0, reason = %reason.message, "holding the job");
         forgive_gone(self.queue.set_hold(job, Some(reason)).await)?;
         self.jobs.refresh().await
     }
 
-    async fn on_failure(&mut self, claim: &Claim, failure: Failure) -> Result<(), EngineError> {
+    async fn on_failure(&mut self, claim: &Claim, mut failure: Failure) -> Result<(), EngineError> {
         tracing::debug!(
-            job = claim.file.job.0, url = %claim.spec.url, kind = %failure.error.kind,
-            message = %failure.error.message, "attempt failed"
+            job = claim.file.job.0, path = claim.spec.path.as_ref().map_or("", RelPath::as_str),
+            host = host_of(&claim.spec.url), kind = %failure.error.kind, message = %failure.error.message,
+            "attempt failed"
         );
+        self.tally.note(|counts| counts.failure(failure.error.kind));
         let policy =
             self.jobs.get(claim.file.job).map_or_else(JobPolicy::default, |job| job.record.policy.clone());
+        if failure.error.kind == ErrorKind::Disk && self.has_lost_its_root(claim.file.job) {
+            failure.cost = Cost::DiskHold;
+        }
         match self.work.judge(claim, failure, &policy, Timestamp::now()) {
-            Verdict::Fail(attempt) => forgive_gone(self.queue.fail(vec![attempt], Timestamp::now()).await),
+            // What was done stays done, whatever became of the server's copy.
+            Verdict::Fail(attempt)
+                if attempt.end == AttemptEnd::GiveUp && matches!(claim.known, Known::Recheck(_)) =>
+            {
+                tracing::warn!(url = %claim.spec.url, message = %attempt.error.message, "cannot be asked about");
+                complete(&*self.queue, vec![claim.file]).await
+            }
+            Verdict::Fail(attempt) => {
+                if attempt.end == AttemptEnd::GiveUp {
+                    self.tally.note(|counts| counts.files_failed += 1);
+                }
+                forgive_gone(self.queue.fail(vec![attempt], Timestamp::now()).await)
+            }
             Verdict::Release(received) => self.give_back(received).await,
             Verdict::Hold(received, reason) => {
                 self.give_back(received).await?;
                 self.hold(claim.file.job, reason).await
             }
         }
+    }
+
+    fn has_lost_its_root(&self, job: JobId) -> bool {
+        self.jobs.get(job).is_some_and(|job| !job.root.is_there())
     }
 
     async fn give_back(&self, received: Received) -> Result<(), EngineError> {

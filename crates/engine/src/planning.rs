@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy, WindowTarget};
@@ -12,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
 use crate::jobs::PlanningNeeds;
+use crate::tally::Tally;
 
 /// The planning tasks in work.
 pub(crate) struct Planning {
     queue: Arc<dyn Queue>,
+    tally: Arc<Tally>,
     tasks: JoinSet<Ended>,
     /// Queries whose catalogue call failed: how often in a row, and when to ask again.
     waiting: HashMap<JobId, (u32, Timestamp)>,
@@ -33,10 +36,16 @@ enum Ended {
         retries: u32,
         result: Option<Result<Vec<NewWindow>, PlanError>>,
     },
+    /// A standing job's windows, asked for once more. Without a result when the job was stopped meanwhile.
+    Again {
+        job: JobId,
+        result: Option<Result<Vec<NewWindow>, PlanError>>,
+    },
     Window {
         claim: Box<ClaimedWindow>,
         retries: u32,
         result: Result<WindowEnd, QueueError>,
+        took: Duration,
     },
 }
 
@@ -46,9 +55,10 @@ enum WindowEnd {
 }
 
 impl Planning {
-    pub(crate) fn new(queue: Arc<dyn Queue>) -> Self {
+    pub(crate) fn new(queue: Arc<dyn Queue>, tally: Arc<Tally>) -> Self {
         Self {
             queue,
+            tally,
             tasks: JoinSet::new(),
             waiting: HashMap::new(),
             querying: Vec::new(),
@@ -81,8 +91,18 @@ impl Planning {
         let (job, retries, source) = (record.id, record.policy.retries, record.query.source.clone());
         self.querying.push(job);
         self.tasks.spawn(async move {
-            let result = stop.run_until_cancelled(plan_query(&needs.archive, &source)).await;
+            let result =
+                stop.run_until_cancelled(plan_query(&needs.archive, &source, Timestamp::now())).await;
             Ended::Query { job, retries, result }
+        });
+    }
+
+    /// Begins to look for windows that a standing job's query has come to have since.
+    pub(crate) fn begin_again(&mut self, record: &JobRecord, needs: PlanningNeeds, stop: CancellationToken) {
+        let (job, source) = (record.id, record.query.source.clone());
+        self.tasks.spawn(async move {
+            let asked = plan_query(&needs.archive, &source, Timestamp::now());
+            Ended::Again { job, result: stop.run_until_cancelled(asked).await }
         });
     }
 
@@ -96,10 +116,11 @@ impl Planning {
     ) {
         let queue = Arc::clone(&self.queue);
         self.windows += 1;
+        let begun = Instant::now();
         self.tasks.spawn(async move {
             let listed = stop.run_until_cancelled(list(&*queue, &claim, needs)).await;
             let result = listed.unwrap_or(Ok(WindowEnd::Outcome(WindowOutcome::Released)));
-            Ended::Window { claim: Box::new(claim), retries, result }
+            Ended::Window { claim: Box::new(claim), retries, result, took: begun.elapsed() }
         });
     }
 
@@ -127,9 +148,24 @@ impl Planning {
                     None => Ok(()),
                 }
             }
-            Ended::Window { claim, retries, result } => {
+            Ended::Again { job, result: Some(Ok(windows)) } => {
+                forgive_removed(self.queue.add_windows(job, windows, now).await.map(drop))
+            }
+            Ended::Again { job, result } => {
+                let error = result.and_then(Result::err);
+                tracing::warn!(job = job.0, ?error, "cannot look for new windows now; the next round will");
+                Ok(())
+            }
+            Ended::Window { claim, retries, result, took } => {
                 self.windows -= 1;
-                let outcome = match result? {
+                let end = result?;
+                self.tally.note(|counts| {
+                    counts.listing_seconds.observe_time(took);
+                    if let WindowEnd::Failed(error) = &end {
+                        counts.failure(error.error.kind);
+                    }
+                });
+                let outcome = match end {
                     WindowEnd::Outcome(outcome) => {
                         self.excused.remove(&claim.job);
                         outcome

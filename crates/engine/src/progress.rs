@@ -8,7 +8,7 @@ use skyhaul_model::{JobId, JobRecord, Plan};
 /// A snapshot of an engine's work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// The jobs that it works on, by number.
+    /// The jobs that it works on, that are listed, and that it holds back, by number.
     pub jobs: Vec<JobRecord>,
     /// The files in work.
     pub in_flight: Vec<InFlight>,

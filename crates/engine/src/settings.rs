@@ -13,6 +13,8 @@ pub enum WhenIdle {
     Exit,
     /// End, and do so as soon as this job is over, whatever else there is to do.
     ExitAfter(JobId),
+    /// Wait for what a standing job's next listings bring; end once a person pauses, cancels or removes it.
+    StandBy(JobId),
     /// Wait for new work.
     Wait,
 }

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::{ErrorKind, Intent, JobId, JobRecord, Plan};
+use skyhaul_model::{Intent, JobId, JobRecord, Plan};
 use skyhaul_queue::PlanOutcome;
 
-use crate::disk::lack_of_room;
+use crate::disk::obstacle;
 use crate::engine::{Engine, TICK, is_runnable};
+use crate::jobs::InHand;
 use crate::outcomes::forgive_gone;
 use crate::progress::{Progress, eta_s};
 use crate::settings::{EngineError, OnFullDisk};
 
 /// Ticks between two rounds of what may be a second late.
 const TICKS_A_ROUND: u64 = 4;
+
+/// The most jobs without files in work that a snapshot shows.
+const MOST_BESIDE: usize = 32;
 
 impl Engine {
     /// One tick.
@@ -24,9 +28,14 @@ impl Engine {
             self.queue.checkpoint(self.work.received()).await?;
             self.queue.renew(self.settings.owner, Self::lease_end()).await?;
             let wanted = self.wanted().await?;
+            self.begin_rounds(&wanted).await?;
             self.begin_queries(&wanted).await?;
             self.hooks.note_ends(&wanted);
             self.watch_disks(&wanted).await?;
+            if let Some(priority) = self.urgency.arrival(&wanted) {
+                self.work.make_way(priority);
+            }
+            self.beside = self.beside(wanted);
         }
         self.ticks += 1;
         self.let_go_of_settled().await?;
@@ -64,40 +73,49 @@ impl Engine {
         Ok(())
     }
 
-    /// Holds jobs whose disk is full and lets those go on that have room again.
+    /// Holds jobs whose disk is full or gone, and lets those go on that have nothing in their way any more.
     async fn watch_disks(&mut self, wanted: &[JobRecord]) -> Result<(), EngineError> {
-        let mut changes = Vec::new();
-        for job in self.jobs.iter() {
-            let lack = lack_of_room(&job.root, &job.record.policy);
-            match (lack, &job.record.hold) {
-                (Some(reason), None) => changes.push((job.record.id, Some(reason))),
-                (None, Some(held)) if held.kind == ErrorKind::Disk => changes.push((job.record.id, None)),
-                _ => {}
-            }
+        let stuck = |job: &InHand| Some((job.record.id, obstacle(&job.root, &job.record.policy)?));
+        let stuck: Vec<_> =
+            self.jobs.iter().filter(|job| job.record.hold.is_none()).filter_map(stuck).collect();
+        for (job, reason) in stuck {
+            self.hold(job, reason).await?;
         }
-        let may_go_on = self.settings.on_full_disk == OnFullDisk::Wait;
-        for (job, reason) in changes {
-            match reason {
-                Some(reason) => self.hold(job, reason).await?,
-                None if may_go_on => forgive_gone(self.queue.set_hold(job, None).await)?,
-                None => {}
-            }
+        if self.settings.on_full_disk == OnFullDisk::Stop {
+            return Ok(());
         }
-        for job in wanted.iter().filter(|job| may_go_on && job.hold.is_some()) {
-            if self.jobs.get(job.id).is_none() && self.jobs.take(job.id).await?.is_ok() {
-                forgive_gone(self.queue.set_hold(job.id, None).await)?;
+        // A held job is let go of once its work has ended: what opens its root anew looks at everything.
+        for job in wanted.iter().filter(|job| job.hold.is_some()) {
+            if !self.jobs.may_look_again(job.id) {
+                continue;
+            }
+            let reason = self.jobs.take(job.id).await?.err();
+            if reason != job.hold {
+                forgive_gone(self.queue.set_hold(job.id, reason).await)?;
             }
         }
         Ok(())
     }
 
-    /// Closes the output roots of jobs that are over, with their partial files where those are of no use.
+    /// The jobs that have no files in work but are to be shown: those that are listed, that are held, and that
+    /// stand by.
+    fn beside(&self, wanted: Vec<JobRecord>) -> Vec<JobRecord> {
+        let is_shown = |job: &JobRecord| {
+            let is_listed = job.plan == Plan::Unplanned || job.windows.open() > 0;
+            let is_open = job.intent == Intent::Run && !job.is_settled();
+            is_open && (is_listed || job.hold.is_some()) || job.next_listing_at().is_some()
+        };
+        wanted.into_iter().filter(is_shown).take(MOST_BESIDE).collect()
+    }
+
+    /// Closes the output roots of jobs that are over, with their partial files where those are of no use, and
+    /// those of held jobs, so that their disks can be unmounted and are looked at anew.
     async fn let_go_of_settled(&mut self) -> Result<(), EngineError> {
         for id in self.jobs.ids() {
             let over = self.jobs.get(id).is_some_and(|job| {
                 let out_of_work = Arc::strong_count(&job.root) == 1;
-                out_of_work
-                    && (job.record.is_settled() || job.record.intent == Intent::Cancelled || job.removed)
+                let is_over = job.record.is_settled() || job.record.intent == Intent::Cancelled;
+                out_of_work && (is_over || job.record.hold.is_some() || job.removed)
             });
             if over {
                 self.let_go(id).await?;
@@ -134,9 +152,13 @@ impl Engine {
 
     /// Publishes a snapshot for whoever watches.
     pub(crate) fn show_progress(&mut self) {
-        let rate = self.byte_rate.update(self.work.received_total() as f64, TICK);
-        let files_per_s = self.file_rate.update(self.files_done as f64, TICK);
-        let jobs = self.jobs.records();
+        let received = self.work.received_total();
+        self.tally.note(|counts| counts.received_bytes = received);
+        let rate = self.byte_rate.update(received as f64, TICK);
+        let files_per_s = self.file_rate.update(self.tally.counts().files_done as f64, TICK);
+        let mut jobs = self.jobs.records();
+        jobs.extend(self.beside.iter().filter(|job| self.jobs.get(job.id).is_none()).cloned());
+        jobs.sort_by_key(|job| job.id);
         let eta_s = jobs.first().and_then(|job| eta_s(job, rate, files_per_s));
         let paces = self.paces.update(&jobs, TICK);
         let in_flight = self.work.shown();

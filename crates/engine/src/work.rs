@@ -2,20 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use skyhaul_http::Fetch;
+use skyhaul_http::{Fetch, Treated, Treatment};
 use skyhaul_model::{Decision, FileError, JobPolicy, RetryPolicy};
-use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, FileRef, Received};
+use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, FileRef, Known, Queue, QueueError, Received};
 use skyhaul_transfer::{Assignment, Cost, End, Failure, Meter, Recovery, recover, transfer};
+use skyhaul_verify::Digest;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
 use crate::jobs::InHand;
+use crate::listed::listed_digests;
 use crate::progress::InFlight;
 
 /// The files in work.
 pub(crate) struct Work {
+    queue: Arc<dyn Queue>,
     fetch: Arc<dyn Fetch>,
     boot: String,
     tasks: JoinSet<Finished>,
@@ -28,6 +33,9 @@ pub(crate) struct Work {
 
 struct Slot {
     path: String,
+    priority: i8,
+    /// Ends this one task.
+    stop: CancellationToken,
     meter: Arc<Meter>,
     received_at_claim: u64,
 }
@@ -36,12 +44,15 @@ struct Slot {
 pub(crate) struct Finished {
     pub(crate) claim: Claim,
     pub(crate) what: What,
+    pub(crate) took: Duration,
 }
 
 /// What a task found or did.
 pub(crate) enum What {
     Transferred(End),
     Recovered(Recovery),
+    /// The queue could not be asked.
+    Broken(QueueError),
 }
 
 /// What the queue is to be told of a failed attempt.
@@ -53,8 +64,9 @@ pub(crate) enum Verdict {
 }
 
 impl Work {
-    pub(crate) fn new(fetch: Arc<dyn Fetch>, boot: String) -> Self {
+    pub(crate) fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, boot: String) -> Self {
         Self {
+            queue,
             fetch,
             boot,
             tasks: JoinSet::new(),
@@ -70,14 +82,48 @@ impl Work {
 
     /// Begins a claimed file: looks after its sealed bytes, or transfers it.
     pub(crate) fn begin(&mut self, claim: Claim, job: &InHand) {
-        let Ok(path) = &claim.spec.path else { return };
-        let assignment = Assignment {
+        let Some(mut assignment) = self.assignment(&claim, job) else { return };
+        let meter = Arc::new(Meter::default());
+        let stop = job.stop.child_token();
+        let slot = Slot {
+            path: assignment.path.as_str().to_owned(),
+            priority: job.record.priority,
+            stop: stop.clone(),
+            meter: Arc::clone(&meter),
+            received_at_claim: claim.received,
+        };
+        self.in_work.insert(claim.file, slot);
+        let treatment = Treatment::of_job(job.record.id.0, job.record.priority);
+        let fetch = Treated::new(Arc::clone(&self.fetch), treatment);
+        let begun = Instant::now();
+        match claim.known.clone() {
+            Known::Sealed(sealed) => self.tasks.spawn_blocking(move || {
+                let found = recover(&assignment, &sealed);
+                Finished { claim, what: What::Recovered(found), took: begun.elapsed() }
+            }),
+            Known::Nothing | Known::Recheck(_) => {
+                let list = job.record.policy.checksums.as_ref().map(|_| Arc::clone(&self.queue));
+                self.tasks.spawn(async move {
+                    let what = match demand(list, &claim, &mut assignment).await {
+                        Ok(()) => What::Transferred(transfer(&fetch, &assignment, &meter, &stop).await),
+                        Err(error) => What::Broken(error),
+                    };
+                    Finished { claim, what, took: begun.elapsed() }
+                })
+            }
+        };
+    }
+
+    /// What is to be done about a claim; none for a file that cannot land anywhere.
+    fn assignment(&self, claim: &Claim, job: &InHand) -> Option<Assignment> {
+        let path = claim.spec.path.as_ref().ok()?;
+        Some(Assignment {
             url: claim.spec.url.clone(),
             path: path.clone(),
             key: job.record.key.clone(),
             root: Arc::clone(&job.root),
             size: claim.spec.size,
-            sha256: claim.spec.sha256,
+            digests: claim.spec.sha256.map(Digest::sha256).into_iter().collect(),
             verify: job.record.policy.verify,
             on_existing: job.record.policy.on_existing,
             accept_corrupt: job.record.policy.accept_corrupt,
@@ -85,26 +131,21 @@ impl Work {
             secret_headers: job.headers.clone(),
             received: claim.received,
             boot: self.boot.clone(),
+            recheck: match &claim.known {
+                Known::Recheck(sealed) => Some(sealed.clone()),
+                Known::Nothing | Known::Sealed(_) => None,
+            },
             last_error: claim.last_error.clone(),
-        };
-        let meter = Arc::new(Meter::default());
-        let slot = Slot {
-            path: path.as_str().to_owned(),
-            meter: Arc::clone(&meter),
-            received_at_claim: claim.received,
-        };
-        self.in_work.insert(claim.file, slot);
-        let (fetch, stop) = (Arc::clone(&self.fetch), job.stop.clone());
-        match claim.sealed.clone() {
-            Some(sealed) => self.tasks.spawn_blocking(move || {
-                let found = recover(&assignment, &sealed);
-                Finished { claim, what: What::Recovered(found) }
-            }),
-            None => self.tasks.spawn(async move {
-                let end = transfer(&*fetch, &assignment, &meter, &stop).await;
-                Finished { claim, what: What::Transferred(end) }
-            }),
-        };
+        })
+    }
+
+    /// Has those give their places up that are of a lower priority and have received nothing: most of them only
+    /// wait for their host, and whoever comes later would have to wait behind them.
+    pub(crate) fn make_way(&self, priority: i8) {
+        let is_waiting = |slot: &Slot| slot.meter.total().is_none() && slot.meter.here() == 0;
+        for slot in self.in_work.values().filter(|slot| slot.priority < priority && is_waiting(slot)) {
+            slot.stop.cancel();
+        }
     }
 
     /// Waits for the next task to end; pends while there is none.
@@ -190,6 +231,24 @@ impl Work {
     }
 }
 
+/// Adds what the job's list of checksums, where it has one, says of the file.
+async fn demand(
+    list: Option<Arc<dyn Queue>>,
+    claim: &Claim,
+    assignment: &mut Assignment,
+) -> Result<(), QueueError> {
+    let Some(list) = list else { return Ok(()) };
+    assignment.digests.extend(listed_digests(&*list, claim.file.job, &assignment.path).await?);
+    Ok(())
+}
+
 fn attempt(claim: &Claim, failure: Failure, failures: u32, end: AttemptEnd) -> FailedAttempt {
-    FailedAttempt { file: claim.file, error: failure.error, failures, received: failure.received, end }
+    FailedAttempt {
+        file: claim.file,
+        error: failure.error,
+        failures,
+        received: failure.received,
+        no_resume: failure.no_resume,
+        end,
+    }
 }

@@ -32,6 +32,7 @@ pub(crate) fn windows(
     intervals: &[Interval],
     sites: &[String],
     devices: &[String],
+    now: Timestamp,
 ) -> Vec<NewWindow> {
     let span = match tree.resolution {
         Resolution::Day => Span::Month,
@@ -46,7 +47,7 @@ pub(crate) fn windows(
             Some(site) if sites.is_empty() || sites.contains(site) => vec![Some(site.clone())],
             Some(_) => continue,
         };
-        for (start, end) in cut(interval.start, interval.end, span) {
+        for (start, end) in cut(interval.start, end_by(interval, span, now), span) {
             for site in &sites {
                 for device in &devices {
                     let (site, device) = (site.clone(), device.clone());
@@ -110,6 +111,13 @@ fn start_of(window: &NewWindow) -> Option<Timestamp> {
     }
 }
 
+/// Where an interval ends by `now`: an open one with the piece that `now` lies in.
+fn end_by(interval: &Interval, span: Span, now: Timestamp) -> Timestamp {
+    let boundary = next_boundary(now, span).filter(|_| interval.is_open());
+    let last = boundary.and_then(|next| Timestamp::from_second(next.as_second() - 1).ok());
+    last.unwrap_or(interval.end)
+}
+
 fn cut(start: Timestamp, end: Timestamp, span: Span) -> Vec<(Timestamp, Timestamp)> {
     let mut pieces = Vec::new();
     let mut first = start;
@@ -147,6 +155,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn now() -> Timestamp {
+        "2022-02-10T12:00:00Z".parse().unwrap()
+    }
+
     fn tree(resolution: Resolution) -> Tree {
         Tree { name: "THEMIS_ASI_RAW".into(), prefix: "https://h/p".into(), resolution }
     }
@@ -179,6 +191,7 @@ mod tests {
             &[interval("2022-01-01T06", "2022-01-02", None)],
             &names(&["fsmi", "gill"]),
             &[],
+            now(),
         );
         let shown: Vec<_> = windows.iter().map(shown).collect();
         assert_eq!(
@@ -202,7 +215,7 @@ mod tests {
             (Resolution::Day, 12),
             (Resolution::NotApplicable, 1),
         ] {
-            assert_eq!(windows(&tree(resolution), &year, &[], &[]).len(), count, "{resolution:?}");
+            assert_eq!(windows(&tree(resolution), &year, &[], &[], now()).len(), count, "{resolution:?}");
         }
     }
 
@@ -213,8 +226,8 @@ mod tests {
             interval("2022-01-01T07", "2022-01-01T07", Some("rank")),
         ];
         let minute = tree(Resolution::Minute);
-        assert_eq!(windows(&minute, &events, &[], &[]).len(), 2);
-        assert_eq!(windows(&minute, &events, &names(&["gill", "fsmi"]), &[]).len(), 1);
+        assert_eq!(windows(&minute, &events, &[], &[], now()).len(), 2);
+        assert_eq!(windows(&minute, &events, &names(&["gill", "fsmi"]), &[], now()).len(), 1);
     }
 
     #[test]
@@ -224,8 +237,23 @@ mod tests {
         let mut calibration = tree(Resolution::NotApplicable);
         calibration.name = "REGO_CALIBRATION_FLATFIELD_IDLSAV".into();
         let (year, two) = ([interval("2022", "2022", None)], names(&["a", "b"]));
-        assert_eq!(windows(&skymap, &year, &two, &two).len(), 2);
-        assert_eq!(windows(&calibration, &year, &two, &two).len(), 2);
+        assert_eq!(windows(&skymap, &year, &two, &two, now()).len(), 2);
+        assert_eq!(windows(&calibration, &year, &two, &two, now()).len(), 2);
+    }
+
+    #[test]
+    fn an_open_end_goes_as_far_as_the_piece_of_now() {
+        let open = [Interval { end: Interval::OPEN_END, ..interval("2022-01-30", "2022-01-30", None) }];
+        let last = |resolution| {
+            let windows = windows(&tree(resolution), &open, &[], &[], now());
+            (windows.len(), shown(windows.last().unwrap()))
+        };
+        assert_eq!(last(Resolution::Minute), (12, "2022-02-10T00:00:00Z..2022-02-10T23:59:59Z *".to_owned()));
+        assert_eq!(last(Resolution::Day), (2, "2022-02-01T00:00:00Z..2022-02-28T23:59:59Z *".to_owned()));
+        let whole = "2022-01-30T00:00:00Z..2099-12-31T23:59:59Z *".to_owned();
+        assert_eq!(last(Resolution::NotApplicable), (1, whole));
+        let future = [Interval { start: Interval::OPEN_END, ..open[0].clone() }];
+        assert!(windows(&tree(Resolution::Minute), &future, &[], &[], now()).is_empty());
     }
 
     proptest! {

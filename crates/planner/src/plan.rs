@@ -1,5 +1,6 @@
 //! From a query to its windows, with the catalogue's help.
 
+use jiff::Timestamp;
 use skyhaul_archive::{Archive, Dataset};
 use skyhaul_model::{ErrorKind, NewWindow, Source};
 
@@ -7,16 +8,21 @@ use crate::PlanError;
 use crate::expand::{Tree, windows};
 
 /// The windows of an archive query, in the order in which they are best listed: by time, all datasets
-/// and sites of a day together. Lists and manifests bring their own windows and give none here.
+/// and sites of a day together. An open end goes as far as the day or month of `now`, so that later windows are
+/// added behind these and never lie across them. Lists and manifests bring their own windows and give none here.
 ///
 /// # Errors
 /// [`PlanError`] when the catalogue cannot be asked or does not have a dataset.
-pub async fn plan_query(archive: &Archive, source: &Source) -> Result<Vec<NewWindow>, PlanError> {
+pub async fn plan_query(
+    archive: &Archive,
+    source: &Source,
+    now: Timestamp,
+) -> Result<Vec<NewWindow>, PlanError> {
     let Source::Archive { datasets, intervals, sites, devices, .. } = source else { return Ok(Vec::new()) };
     let mut planned = Vec::new();
     for name in datasets {
         let dataset = archive.dataset(name).await?.ok_or_else(|| unknown(name))?;
-        planned.extend(windows(&tree(dataset)?, intervals, sites, devices));
+        planned.extend(windows(&tree(dataset)?, intervals, sites, devices, now));
     }
     planned.sort_by_key(start_of);
     Ok(planned)
@@ -39,7 +45,7 @@ fn tree(dataset: Dataset) -> Result<Tree, PlanError> {
     })
 }
 
-fn start_of(window: &NewWindow) -> Option<jiff::Timestamp> {
+fn start_of(window: &NewWindow) -> Option<Timestamp> {
     match &window.target {
         skyhaul_model::WindowTarget::Listing { start, .. } => Some(*start),
         skyhaul_model::WindowTarget::Slice { .. } => None,

@@ -17,7 +17,9 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skyhaul_engine::Progress;
-use skyhaul_model::{FileError, FileSeq, Intent, JobId, JobKey, JobRecord};
+use skyhaul_model::{
+    FileError, FileSeq, Intent, JobId, JobKey, JobRecord, NewWindow, Recheck, Span, Trouble,
+};
 use skyhaul_queue::{
     Created, FilePage, FileQuery, JobUpdate, NewJob, Requeued, Revision, WindowPage, WindowQuery,
 };
@@ -27,8 +29,9 @@ pub use self::events::Events;
 use crate::engine_file::EngineFile;
 use crate::error::{ControlError, Result, cut_short};
 use crate::wire::{
-    BadFile, CreatedBody, EngineInfo, ErrorCode, FilePageBody, HoldBody, IntentBody, InvalidateRequest,
-    ProgressBody, RequeuedBody, RevisionBody, Steered, SubmitRequest, UpdateRequest, WindowPageBody,
+    AddedBody, BadFile, ChecksumsBody, CreatedBody, EngineInfo, ErrorCode, FilePageBody, HoldBody,
+    IntentBody, InvalidateRequest, LinkBody, ProgressBody, RelistRequest, RequeuedBody, RevisionBody,
+    Steered, SubmitRequest, UpdateRequest, WindowPageBody, WindowsRequest,
 };
 
 /// How long an answer may take.
@@ -107,6 +110,15 @@ impl Client {
     /// See [`Client::engine`].
     pub async fn stay(&self) -> Result<()> {
         self.caller.send(Method::POST, "/v1/engine/stay", None, PATIENCE).await.map(drop)
+    }
+
+    /// A link that opens the engine's dashboard in a browser on this machine, once and within five minutes.
+    ///
+    /// # Errors
+    /// See [`Client::engine`]; [`ControlError::Refused`] when its port cannot be opened.
+    pub async fn dashboard(&self) -> Result<String> {
+        let answer = self.caller.send(Method::POST, "/v1/dashboard", None, PATIENCE).await?;
+        call::parse::<LinkBody>(&answer).map(|link| link.url)
     }
 
     /// Waits until the engine's process has ended, and so has let go of the queue.
@@ -192,6 +204,45 @@ impl Client {
         let path = format!("/v1/jobs/{id}/retry");
         let answer = self.caller.send(Method::POST, &path, None, PATIENCE).await?;
         call::parse::<RequeuedBody>(&answer).map(Requeued::from)
+    }
+
+    /// Has a job's windows listed again, and its done files checked again where wanted.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued> {
+        let path = format!("/v1/jobs/{id}/relist");
+        let request = RelistRequest { span, files };
+        let requeued: RequeuedBody = self.send(Method::POST, &path, &request, DISK_PATIENCE).await?;
+        Ok(requeued.into())
+    }
+
+    /// Adds windows to a planned job; says how many it had not yet.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>) -> Result<u64> {
+        let path = format!("/v1/jobs/{id}/windows");
+        let body: AddedBody = self.send(Method::POST, &path, &WindowsRequest { windows }, PATIENCE).await?;
+        Ok(body.added)
+    }
+
+    /// What failed so far in a job, the latest first.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>> {
+        self.get(&format!("/v1/jobs/{id}/troubles")).await
+    }
+
+    /// Gives a job a copy of this list of checksums, or takes its own away; the path must be absolute.
+    ///
+    /// # Errors
+    /// See [`Client::engine`].
+    pub async fn set_checksums(&self, id: JobId, list: Option<PathBuf>) -> Result<()> {
+        let path = format!("/v1/jobs/{id}/checksums");
+        let body = call::compose(&ChecksumsBody { path: list })?;
+        self.caller.send(Method::PUT, &path, Some(body), DISK_PATIENCE).await.map(drop)
     }
 
     /// Orders the engine to work on a job now, whatever kept it, and to try its failures again.

@@ -2,9 +2,11 @@
 //!
 //! Times that are passed in are the engine's own instead. Secret headers go in and never come back.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord};
+use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord, NewWindow, Recheck, Span, Trouble};
 use skyhaul_queue::{
     Created, JobQueue, JobUpdate, NewJob, QueueError, Requeued, Result, Revision, SecretHeader,
 };
@@ -43,6 +45,22 @@ impl JobQueue for Client {
 
     async fn requeue_failed(&self, id: JobId) -> Result<Requeued> {
         Ok(self.retry(id).await?)
+    }
+
+    async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued> {
+        Ok(Self::relist(self, id, span, files).await?)
+    }
+
+    async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>, _now: Timestamp) -> Result<u64> {
+        Ok(Self::add_windows(self, id, windows).await?)
+    }
+
+    async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>> {
+        Ok(Self::troubles(self, id).await?)
+    }
+
+    async fn set_checksums(&self, id: JobId, path: Option<PathBuf>) -> Result<()> {
+        Ok(Self::set_checksums(self, id, path).await?)
     }
 
     async fn remove_job(&self, id: JobId) -> Result<()> {

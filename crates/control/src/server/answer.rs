@@ -16,12 +16,14 @@ use super::body::{self, Body, Reply};
 use super::events::Followers;
 use super::guard::Guard;
 use super::routes::{Action, Found, Subject, find};
-use super::{events, files, jobs, steer};
-use crate::wire::{EngineInfo, ErrorBody, ErrorCode, ProgressBody, Started};
+use super::{events, files, jobs, panel, steer};
+use crate::board::Boards;
+use crate::dashboard::{self, Door, Doorbell};
+use crate::series::Shared;
+use crate::wire::{EngineInfo, ErrorBody, ErrorCode, LinkBody, ProgressBody, Started};
 
 /// What all answers are made of.
 pub(crate) struct Desk {
-    guard: Guard,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) engine: EngineView,
     info: EngineInfo,
@@ -31,22 +33,38 @@ pub(crate) struct Desk {
     pub(crate) steering: Mutex<()>,
     /// Who follows the engine's work.
     pub(crate) followers: Followers,
+    /// The jobs as pages see them.
+    pub(crate) boards: Arc<Boards>,
+    /// What has happened lately.
+    pub(crate) series: Shared,
+    /// Opens the dashboard.
+    pub(crate) doorbell: Doorbell,
+}
+
+/// The way by which a request comes in, and who is let in there.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// The socket of `engine.json`, or the port in its place.
+    Control(Arc<Guard>),
+    /// The dashboard's port.
+    Dashboard(Arc<Door>),
 }
 
 impl Desk {
     pub(crate) fn new(
-        guard: Guard,
         queue: Arc<dyn Queue>,
         engine: EngineView,
         info: EngineInfo,
         stop: CancellationToken,
+        series: Shared,
+        doorbell: Doorbell,
     ) -> Self {
-        let followers = Followers::default();
-        Self { guard, queue, engine, info, stop, steering: Mutex::new(()), followers }
+        let (followers, boards) = (Followers::default(), Arc::default());
+        Self { queue, engine, info, stop, steering: Mutex::new(()), followers, boards, series, doorbell }
     }
 
     /// What is said of the engine; one that was told to stay is a lasting one from then on.
-    fn info(&self) -> EngineInfo {
+    pub(crate) fn info(&self) -> EngineInfo {
         let started = if self.engine.stay.is_cancelled() { Started::Lasting } else { self.info.started };
         EngineInfo { started, ..self.info.clone() }
     }
@@ -55,15 +73,32 @@ impl Desk {
 /// Answers a request.
 pub(crate) async fn answer(
     desk: Arc<Desk>,
+    entry: Entry,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let (head, content) = request.into_parts();
-    if let Err(refusal) = desk.guard.check(&head) {
-        tracing::warn!(reason = %refusal.message, "refused a request");
-        return Ok(body::failure(&refusal));
-    }
+    Ok(match entry {
+        Entry::Dashboard(door) => dashboard::answer(&desk, &door, &head, content).await,
+        Entry::Control(guard) => match guard.check(&head) {
+            Ok(()) => route(&desk, &head, content, |_| true).await,
+            Err(refusal) => {
+                tracing::warn!(reason = %refusal.message, "refused a request");
+                body::failure(&refusal)
+            }
+        },
+    })
+}
+
+/// Answers a request that was let in, by the table of routes as far as `may_ask` allows.
+pub(crate) async fn route(
+    desk: &Arc<Desk>,
+    head: &Parts,
+    content: Incoming,
+    may_ask: impl Fn(Action) -> bool,
+) -> Response<Body> {
     let reply = match find(&head.method, head.uri.path()) {
-        Found::Route(action, subject) => act(&desk, action, &subject, &head, content).await,
+        Found::Route(action, subject) if may_ask(action) => act(desk, action, &subject, head, content).await,
+        Found::Route(..) => Err(ErrorBody::new(ErrorCode::Forbidden, "this is not asked by way of a page")),
         Found::OtherMethods(methods) => {
             let message = format!("{} cannot be asked of this", head.method);
             let mut response = body::failure(&ErrorBody::new(ErrorCode::MethodNotAllowed, message));
@@ -72,7 +107,7 @@ pub(crate) async fn answer(
         }
         Found::Nothing => Err(ErrorBody::new(ErrorCode::NotFound, "there is no such route")),
     };
-    Ok(reply.unwrap_or_else(|error| body::failure(&error)))
+    reply.unwrap_or_else(|error| body::failure(&error))
 }
 
 async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, content: Incoming) -> Reply {
@@ -96,10 +131,16 @@ async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, 
         Action::SetIntent => steer::set_intent(desk, id(subject)?, body::read(head, content).await?).await,
         Action::SetHold => jobs::set_hold(desk, id(subject)?, body::read(head, content).await?).await,
         Action::Retry => jobs::retry(desk, id(subject)?).await,
+        Action::Relist => jobs::relist(desk, id(subject)?, body::read(head, content).await?).await,
+        Action::AddWindows => jobs::add_windows(desk, id(subject)?, body::read(head, content).await?).await,
+        Action::SetChecksums => {
+            jobs::set_checksums(desk, id(subject)?, body::read(head, content).await?).await
+        }
         Action::WorkOn => steer::work_on(desk, id(subject)?).await,
         Action::Remove => steer::remove(desk, id(subject)?).await,
         Action::ListFiles => files::page(desk, id(subject)?, query).await,
         Action::ListWindows => files::windows(desk, id(subject)?, query).await,
+        Action::ListTroubles => jobs::troubles(desk, id(subject)?).await,
         Action::Invalidate => files::invalidate(desk, id(subject)?, body::read(head, content).await?).await,
         Action::AwaitChange => events::change(desk, query).await,
         Action::ShowProgress => {
@@ -107,6 +148,17 @@ async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, 
             body::json(StatusCode::OK, &ProgressBody::from(&*snapshot))
         }
         Action::FollowProgress => Ok(events::follow(desk)),
+        Action::PlaceOrder => panel::order(desk, body::read(head, content).await?).await,
+        Action::ShowBoard => panel::board(desk, query).await,
+        Action::FollowBoard => panel::follow(desk, query),
+        Action::ShowSeries => panel::series(desk, query),
+        Action::ShowLimits => panel::limits(desk),
+        Action::SetLimits => panel::set_limits(desk, body::read(head, content).await?),
+        Action::OpenDashboard => {
+            let url = desk.doorbell.link().await?;
+            body::json(StatusCode::OK, &LinkBody { url })
+        }
+        Action::ShowMetrics => panel::metrics(desk).await,
     }
 }
 

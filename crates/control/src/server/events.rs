@@ -63,7 +63,7 @@ pub(crate) struct Followers(Arc<AtomicUsize>);
 
 /// One who follows, until dropped.
 #[derive(Debug)]
-struct Following(Followers);
+pub(crate) struct Following(Followers);
 
 impl Followers {
     /// How many there are.
@@ -71,7 +71,7 @@ impl Followers {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn join(&self) -> Following {
+    pub(crate) fn join(&self) -> Following {
         self.0.fetch_add(1, Ordering::Relaxed);
         Following(self.clone())
     }

@@ -1,5 +1,7 @@
 //! Jobs: listed, shown, made, changed, put back.
 
+use std::path::Path;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use skyhaul_model::{JobId, JobRecord};
@@ -7,7 +9,10 @@ use skyhaul_model::{JobId, JobRecord};
 use super::answer::Desk;
 use super::body::{Reply, json, nothing};
 use super::routes::Subject;
-use crate::wire::{CreatedBody, ErrorBody, ErrorCode, HoldBody, RequeuedBody, SubmitRequest, UpdateRequest};
+use crate::wire::{
+    AddedBody, ChecksumsBody, CreatedBody, ErrorBody, ErrorCode, HoldBody, RelistRequest, RequeuedBody,
+    SubmitRequest, UpdateRequest, WindowsRequest,
+};
 
 pub(crate) async fn list(desk: &Desk) -> Reply {
     json(StatusCode::OK, &desk.queue.jobs().await?)
@@ -30,9 +35,8 @@ pub(crate) async fn find(desk: &Desk, subject: &Subject) -> Reply {
 
 pub(crate) async fn submit(desk: &Desk, request: SubmitRequest) -> Reply {
     check_priority(Some(request.priority))?;
-    if request.input.as_ref().is_some_and(|input| !input.path.is_absolute()) {
-        return Err(ErrorBody::new(ErrorCode::BadRequest, "the input's path must be absolute"));
-    }
+    let input = request.input.as_ref().map(|input| input.path.as_path());
+    check_absolute(input, "the input's path must be absolute")?;
     // A job that was removed a moment ago and comes again must not lose partial files it has just begun.
     drop(desk.steering.lock().await);
     let created = desk.queue.create_job(request.into(), Timestamp::now()).await?;
@@ -56,9 +60,36 @@ pub(crate) async fn retry(desk: &Desk, id: JobId) -> Reply {
     json(StatusCode::OK, &RequeuedBody::from(requeued))
 }
 
+pub(crate) async fn relist(desk: &Desk, id: JobId, request: RelistRequest) -> Reply {
+    let requeued = desk.queue.relist(id, request.span, request.files).await?;
+    json(StatusCode::OK, &RequeuedBody::from(requeued))
+}
+
+pub(crate) async fn add_windows(desk: &Desk, id: JobId, request: WindowsRequest) -> Reply {
+    let added = desk.queue.add_windows(id, request.windows, Timestamp::now()).await?;
+    json(StatusCode::OK, &AddedBody { added })
+}
+
+pub(crate) async fn troubles(desk: &Desk, id: JobId) -> Reply {
+    json(StatusCode::OK, &desk.queue.troubles(id).await?)
+}
+
+pub(crate) async fn set_checksums(desk: &Desk, id: JobId, request: ChecksumsBody) -> Reply {
+    check_absolute(request.path.as_deref(), "the list's path must be absolute")?;
+    desk.queue.set_checksums(id, request.path).await?;
+    nothing()
+}
+
 /// The job, or the failure to tell.
 pub(crate) async fn existing(desk: &Desk, id: JobId) -> Result<JobRecord, ErrorBody> {
     desk.queue.job(id).await?.ok_or_else(|| ErrorBody::no_such_job(id))
+}
+
+fn check_absolute(path: Option<&Path>, otherwise: &str) -> Result<(), ErrorBody> {
+    match path {
+        Some(path) if !path.is_absolute() => Err(ErrorBody::new(ErrorCode::BadRequest, otherwise)),
+        _ => Ok(()),
+    }
 }
 
 fn check_priority(priority: Option<i8>) -> Result<(), ErrorBody> {

@@ -37,6 +37,16 @@ pub(crate) async fn at(endpoint: &Endpoint) -> Result<(Listener, Address)> {
     Err(first_failure.unwrap_or_else(nowhere))
 }
 
+/// Listens at a port of 127.0.0.1; 0 is any free one. Gives the port.
+pub(crate) async fn at_port(port: u16) -> Result<(TcpListener, u16)> {
+    let name = format!("port {port} of 127.0.0.1");
+    let here = std::path::Path::new(&name);
+    let listener =
+        TcpListener::bind(("127.0.0.1", port)).await.map_err(io_error("cannot listen at", here))?;
+    let address = listener.local_addr().map_err(io_error("cannot find", here))?;
+    Ok((listener, address.port()))
+}
+
 /// Removes a socket. Blocking.
 pub(crate) fn unbind(address: &Address) -> Result<()> {
     match address {
@@ -74,11 +84,8 @@ async fn at_place(place: &Place) -> Result<(Listener, Address)> {
             Ok((Listener::Socket(listener), Address::Socket(path.clone())))
         }
         Place::Loopback => {
-            let here = std::path::Path::new("a port of 127.0.0.1");
-            let listen = io_error("cannot listen at", here);
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(listen)?;
-            let address = listener.local_addr().map_err(io_error("cannot find", here))?;
-            Ok((Listener::Port(listener), Address::Tcp(address)))
+            let (listener, port) = at_port(0).await?;
+            Ok((Listener::Port(listener), Address::Tcp(([127, 0, 0, 1], port).into())))
         }
     }
 }

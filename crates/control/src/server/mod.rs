@@ -3,14 +3,15 @@
 //! It listens at one endpoint, names itself in `engine.json`, and takes both away when it is shut down.
 //! A crash leaves them behind; the next server replaces them, and clients see that nobody is there.
 
-mod answer;
-mod body;
+pub(crate) mod answer;
+pub(crate) mod body;
 mod events;
 mod files;
 mod guard;
 mod jobs;
-mod listen;
-mod routes;
+pub(crate) mod listen;
+mod panel;
+pub(crate) mod routes;
 mod steer;
 
 use std::sync::Arc;
@@ -20,19 +21,23 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use skyhaul_engine::{Progress, Scope};
+use skyhaul_engine::{Progress, Scope, Tally};
 use skyhaul_queue::Queue;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::answer::Desk;
+use self::answer::{Desk, Entry};
 use self::events::Followers;
 use self::guard::Guard;
 use self::listen::Listener;
+use crate::dashboard;
 use crate::endpoint::Endpoint;
 use crate::engine_file::EngineFile;
 use crate::error::{ControlError, Result, cut_short, io_error};
+use crate::limits::Network;
+use crate::orders::Orders;
+use crate::series::Recorder;
 use crate::stream::Stream;
 use crate::token::Token;
 use crate::wire::{EngineInfo, Started};
@@ -62,6 +67,21 @@ pub struct EngineView {
     pub stay: CancellationToken,
     /// Which jobs the engine works on; grows by those that clients ask it to work on.
     pub scope: Scope,
+    /// What the dashboard and the metrics draw on beside that.
+    pub instruments: Instruments,
+}
+
+/// What the dashboard and the metrics draw on; what is none is not shown, or cannot be asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Instruments {
+    /// What the engine counts.
+    pub tally: Arc<Tally>,
+    /// The network it fetches through.
+    pub network: Option<Arc<Network>>,
+    /// Who understands orders in words.
+    pub orders: Option<Arc<dyn Orders>>,
+    /// The port that the dashboard is at from the start; none: a free one, once somebody asks for it.
+    pub port: Option<u16>,
 }
 
 /// A running server. Dropping it ends it too, but waits for nobody and leaves its files behind.
@@ -69,6 +89,8 @@ pub struct EngineView {
 pub struct Server {
     stop: DropGuard,
     accepting: JoinHandle<()>,
+    dashboard: JoinHandle<()>,
+    recorder: Recorder,
     endpoint: Endpoint,
     file: EngineFile,
     followers: Followers,
@@ -102,11 +124,17 @@ impl Server {
             started: engine.started,
         };
         let stop = CancellationToken::new();
-        let guard = Guard::new(file.token.clone(), &address);
-        let desk = Arc::new(Desk::new(guard, queue, engine, info, stop.clone()));
+        let Instruments { tally, port, .. } = engine.instruments.clone();
+        let recorder = Recorder::start(&endpoint.state_dir, tally, stop.clone());
+        let (doorbell, askers) = dashboard::doorbell();
+        let desk = Arc::new(Desk::new(queue, engine, info, stop.clone(), recorder.series(), doorbell));
         let followers = desk.followers.clone();
-        let accepting = tokio::spawn(accept(listener, desk, stop.clone()));
-        Ok(Self { stop: stop.drop_guard(), accepting, endpoint, file, followers })
+        let state_dir = endpoint.state_dir.clone();
+        let dashboard = dashboard::keep(Arc::clone(&desk), state_dir, port, askers, stop.clone());
+        let entry = Entry::Control(Arc::new(Guard::new(file.token.clone(), &address)));
+        let accepting = accept(listener, Reception { desk, entry }, stop.clone());
+        let (accepting, dashboard) = (tokio::spawn(accepting), tokio::spawn(dashboard));
+        Ok(Self { stop: stop.drop_guard(), accepting, dashboard, recorder, endpoint, file, followers })
     }
 
     /// How many clients follow the engine's snapshots at the moment.
@@ -118,7 +146,7 @@ impl Server {
     /// Ends the server: no client finds it any more, answers under way get a few seconds, every
     /// connection is joined.
     pub async fn shutdown(self) {
-        let Self { stop, accepting, endpoint, file, followers: _ } = self;
+        let Self { stop, accepting, dashboard, recorder, endpoint, file, followers: _ } = self;
         let vanish = move || {
             let forgotten = file.remove(&endpoint.state_dir);
             let unbound = listen::unbind(&file.address);
@@ -129,14 +157,24 @@ impl Server {
             Ok(Err(error)) | Err(error) => tracing::warn!(%error, "the engine's traces stay behind"),
         }
         drop(stop);
-        if let Err(error) = accepting.await {
-            tracing::error!(%error, "the control server broke");
+        for serving in [accepting, dashboard] {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the control server broke");
+            }
         }
+        recorder.join().await;
     }
 }
 
+/// What a connection is answered by.
+#[derive(Clone)]
+pub(crate) struct Reception {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) entry: Entry,
+}
+
 /// Accepts until told to stop; owns the connections and sees them to their ends.
-async fn accept(listener: Listener, desk: Arc<Desk>, stop: CancellationToken) {
+pub(crate) async fn accept(listener: Listener, reception: Reception, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -145,7 +183,7 @@ async fn accept(listener: Listener, desk: Arc<Desk>, stop: CancellationToken) {
             Some(ended) = connections.join_next(), if !connections.is_empty() => note_end(ended),
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok(Some(stream)) => {
-                    connections.spawn(converse(stream, Arc::clone(&desk), stop.clone()));
+                    connections.spawn(converse(stream, reception.clone(), stop.clone()));
                 }
                 Ok(None) => tracing::warn!("turned away another user"),
                 Err(error) => {
@@ -175,8 +213,9 @@ fn note_end(ended: std::result::Result<(), tokio::task::JoinError>) {
 }
 
 /// Serves one connection to its end; when the server stops, to the end of the answer under way.
-async fn converse(stream: Stream, desk: Arc<Desk>, stop: CancellationToken) {
-    let service = service_fn(move |request| answer::answer(Arc::clone(&desk), request));
+async fn converse(stream: Stream, reception: Reception, stop: CancellationToken) {
+    let Reception { desk, entry } = reception;
+    let service = service_fn(move |request| answer::answer(Arc::clone(&desk), entry.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -21,14 +21,26 @@ pub(crate) enum Action {
     SetIntent,
     SetHold,
     Retry,
+    Relist,
+    AddWindows,
+    SetChecksums,
     WorkOn,
     Remove,
     ListFiles,
     ListWindows,
+    ListTroubles,
     Invalidate,
     AwaitChange,
     ShowProgress,
     FollowProgress,
+    PlaceOrder,
+    ShowBoard,
+    FollowBoard,
+    ShowSeries,
+    ShowLimits,
+    SetLimits,
+    OpenDashboard,
+    ShowMetrics,
 }
 
 /// One way to ask.
@@ -40,7 +52,7 @@ pub(crate) struct Route {
 }
 
 /// All of them.
-pub(crate) const ROUTES: [Route; 19] = [
+pub(crate) const ROUTES: [Route; 31] = [
     Route { method: Method::GET, path: "/v1/engine", action: Action::ShowEngine },
     Route { method: Method::POST, path: "/v1/engine/stop", action: Action::StopEngine },
     Route { method: Method::POST, path: "/v1/engine/stay", action: Action::StayEngine },
@@ -52,14 +64,26 @@ pub(crate) const ROUTES: [Route; 19] = [
     Route { method: Method::PUT, path: "/v1/jobs/{id}/intent", action: Action::SetIntent },
     Route { method: Method::PUT, path: "/v1/jobs/{id}/hold", action: Action::SetHold },
     Route { method: Method::POST, path: "/v1/jobs/{id}/retry", action: Action::Retry },
+    Route { method: Method::POST, path: "/v1/jobs/{id}/relist", action: Action::Relist },
+    Route { method: Method::PUT, path: "/v1/jobs/{id}/checksums", action: Action::SetChecksums },
     Route { method: Method::POST, path: "/v1/jobs/{id}/work", action: Action::WorkOn },
     Route { method: Method::DELETE, path: "/v1/jobs/{id}", action: Action::Remove },
     Route { method: Method::GET, path: "/v1/jobs/{id}/files", action: Action::ListFiles },
     Route { method: Method::GET, path: "/v1/jobs/{id}/windows", action: Action::ListWindows },
+    Route { method: Method::POST, path: "/v1/jobs/{id}/windows", action: Action::AddWindows },
+    Route { method: Method::GET, path: "/v1/jobs/{id}/troubles", action: Action::ListTroubles },
     Route { method: Method::POST, path: "/v1/jobs/{id}/invalidate", action: Action::Invalidate },
     Route { method: Method::GET, path: "/v1/changes", action: Action::AwaitChange },
     Route { method: Method::GET, path: "/v1/progress", action: Action::ShowProgress },
     Route { method: Method::GET, path: "/v1/events", action: Action::FollowProgress },
+    Route { method: Method::POST, path: "/v1/orders", action: Action::PlaceOrder },
+    Route { method: Method::GET, path: "/v1/board", action: Action::ShowBoard },
+    Route { method: Method::GET, path: "/v1/board/events", action: Action::FollowBoard },
+    Route { method: Method::GET, path: "/v1/series", action: Action::ShowSeries },
+    Route { method: Method::GET, path: "/v1/limits", action: Action::ShowLimits },
+    Route { method: Method::PUT, path: "/v1/limits", action: Action::SetLimits },
+    Route { method: Method::POST, path: "/v1/dashboard", action: Action::OpenDashboard },
+    Route { method: Method::GET, path: "/metrics", action: Action::ShowMetrics },
 ];
 
 /// What a path names.
@@ -189,7 +213,7 @@ mod tests {
         let row = |line: &str| {
             let (method, rest) = line.strip_prefix("| `")?.split_once("` `")?;
             let (path, _) = rest.split_once('`')?;
-            path.starts_with("/v1").then(|| format!("{method} {path}"))
+            path.starts_with('/').then(|| format!("{method} {path}"))
         };
         let told: Vec<_> = page.lines().filter_map(row).collect();
         let stands: Vec<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use skyhaul_model::{FileError, Intent, JobId, JobPolicy, NewWindow, Query};
+use skyhaul_model::{FileError, Intent, JobId, JobPolicy, NewWindow, Query, Recheck, Span};
 use skyhaul_queue::{Created, Input, JobUpdate, NewJob, Requeued, SecretHeader};
 
 /// A job that is to be. Its secret headers go this way and never back.
@@ -60,6 +60,34 @@ pub(crate) struct IntentBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct HoldBody {
     pub(crate) reason: Option<FileError>,
+}
+
+/// Windows that are to be listed again; no span means all.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelistRequest {
+    #[serde(default)]
+    pub(crate) span: Option<Span>,
+    #[serde(default)]
+    pub(crate) files: Recheck,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowsRequest {
+    pub(crate) windows: Vec<NewWindow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AddedBody {
+    pub(crate) added: u64,
+}
+
+/// A list of checksums on this machine; null takes away the one that the job has.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChecksumsBody {
+    pub(crate) path: Option<PathBuf>,
 }
 
 /// What an order to a job came to.

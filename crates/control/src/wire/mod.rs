@@ -7,10 +7,15 @@ mod engine;
 mod error;
 mod job;
 mod page;
+mod panel;
 
 pub use engine::{EngineInfo, Started};
 pub(crate) use engine::{ProgressBody, RevisionBody};
 pub use error::{ErrorBody, ErrorCode};
 pub use job::Steered;
-pub(crate) use job::{CreatedBody, HoldBody, IntentBody, RequeuedBody, SubmitRequest, UpdateRequest};
+pub(crate) use job::{
+    AddedBody, ChecksumsBody, CreatedBody, HoldBody, IntentBody, RelistRequest, RequeuedBody, SubmitRequest,
+    UpdateRequest, WindowsRequest,
+};
 pub(crate) use page::{BadFile, FilePageBody, InvalidateRequest, WindowPageBody};
+pub(crate) use panel::{LinkBody, SeriesBody};

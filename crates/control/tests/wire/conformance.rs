@@ -6,13 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use skyhaul_control::{Client, Server};
-use skyhaul_model::{FileError, FileSpec, Intent, JobId, JobKey, JobRecord, Sealed, WindowId};
+use skyhaul_model::{
+    FileError, FileSpec, Intent, JobId, JobKey, JobRecord, NewWindow, Recheck, Sealed, Span, Trouble,
+    WindowId,
+};
 use skyhaul_queue::conformance as suite;
 use skyhaul_queue::{
     Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Created, FailedAttempt, FilePage, FileQuery, FileRef,
     JobQueue, JobUpdate, LeaseOwner, MemoryQueue, NewJob, PlanOutcome, PlanQueue, Received, Requeued, Result,
     Revision, SecretHeader, WindowOutcome, WindowPage, WindowQuery, WorkQueue,
 };
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::stage::{Way, no_engine, start};
@@ -45,6 +49,17 @@ cases! {
         a_refused_plan_is_final_until_put_back
         parts_take_a_split_windows_place
         failed_windows_are_counted_and_put_back
+    }
+    relist {
+        listing_again_adds_what_is_new
+        only_the_windows_of_the_span_are_listed_again
+        done_files_are_checked_again
+        windows_are_added_once
+    }
+    troubles {
+        failures_are_counted_by_kind_and_host
+        troubles_are_history
+        a_list_of_checksums_is_kept_and_replaced
     }
     ends {
         failed_files_are_put_back
@@ -105,6 +120,18 @@ impl JobQueue for Through {
     }
     async fn requeue_failed(&self, id: JobId) -> Result<Requeued> {
         self.jobs().requeue_failed(id).await
+    }
+    async fn relist(&self, id: JobId, span: Option<Span>, files: Recheck) -> Result<Requeued> {
+        self.jobs().relist(id, span, files).await
+    }
+    async fn add_windows(&self, id: JobId, windows: Vec<NewWindow>, now: Timestamp) -> Result<u64> {
+        self.jobs().add_windows(id, windows, now).await
+    }
+    async fn troubles(&self, id: JobId) -> Result<Vec<Trouble>> {
+        self.jobs().troubles(id).await
+    }
+    async fn set_checksums(&self, id: JobId, path: Option<PathBuf>) -> Result<()> {
+        self.jobs().set_checksums(id, path).await
     }
     async fn remove_job(&self, id: JobId) -> Result<()> {
         self.jobs().remove_job(id).await
@@ -176,6 +203,12 @@ impl WorkQueue for Through {
     }
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
         self.queue.next_due(filter).await
+    }
+    async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
+        self.queue.checksums_len(id).await
+    }
+    async fn read_checksums(&self, id: JobId, offset: u64, length: u64) -> Result<Vec<u8>> {
+        self.queue.read_checksums(id, offset, length).await
     }
     async fn files(&self, id: JobId, query: FileQuery) -> Result<FilePage> {
         Ok(self.client.files(id, query).await?)

@@ -45,6 +45,7 @@ impl Stage {
             started: Started::OnDemand,
             stay: stay.clone(),
             scope: scope.clone(),
+            instruments: skyhaul_control::Instruments::default(),
         };
         let server = start(dir.path(), way, Arc::clone(&queue) as Arc<dyn Queue>, view).await.unwrap();
         Self { dir, queue, progress, stop, stay, scope, server }
@@ -82,6 +83,7 @@ pub(crate) fn no_engine() -> EngineView {
         started: Started::Lasting,
         stay: CancellationToken::new(),
         scope: Scope::everything(),
+        instruments: skyhaul_control::Instruments::default(),
     }
 }
 
