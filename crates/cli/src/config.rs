@@ -14,7 +14,8 @@ use skyhaul_queue::SecretHeader;
 use toml::{Table, Value};
 
 use crate::args::{
-    OnExistingArg, TransferArgs, VerifyArg, folder, header, http_url, positive, request_rate, seconds,
+    OnExistingArg, StandingDefaults, TransferArgs, VerifyArg, folder, header, http_url, positive,
+    request_rate, seconds, told_url,
 };
 use crate::error::CliError;
 use crate::nearest::nearest;
@@ -35,11 +36,17 @@ pub(crate) struct Config {
     pub(crate) no_progress: bool,
     /// `log-format`.
     pub(crate) log_format: Option<LogFormat>,
+    /// `window` and `every`.
+    pub(crate) standing: StandingDefaults,
+    /// `dashboard-port`.
+    pub(crate) dashboard_port: Option<u16>,
     /// The transfer flags.
     pub(crate) transfer: TransferArgs,
 }
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 26] = [
+    "window",
+    "every",
     "state-dir",
     "api",
     "json",
@@ -61,7 +68,9 @@ const KEYS: [&str; 22] = [
     "accept-corrupt",
     "wait-for-space",
     "on-complete",
+    "on-complete-url",
     "log-format",
+    "dashboard-port",
 ];
 
 impl Config {
@@ -98,6 +107,11 @@ impl Config {
             loudness: keys.loudness()?,
             no_progress: keys.switch("no-progress")?,
             log_format: keys.read("log-format", |text| LogFormat::from_str(text, false))?,
+            standing: StandingDefaults {
+                window: keys.read("window", positive)?,
+                every: keys.read("every", seconds)?,
+            },
+            dashboard_port: keys.read("dashboard-port", str::parse::<u16>)?,
             transfer: keys.transfer()?,
         })
     }
@@ -139,6 +153,7 @@ impl Keys<'_> {
             wait_for_space: self.switch("wait-for-space")?,
             on_complete: self
                 .read("on-complete", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?,
+            on_complete_url: self.read("on-complete-url", told_url)?,
         })
     }
 
@@ -239,6 +254,10 @@ mod tests {
             accept-corrupt = true
             wait-for-space = true
             on-complete = "mail -s done me"
+            on-complete-url = "https://hooks.example/x?key=1"
+            dashboard-port = 8088
+            window = 30
+            every = "1h"
             log-format = "json"
             "#,
         )
@@ -250,6 +269,10 @@ mod tests {
         assert_eq!(config.log_format, Some(LogFormat::Json));
         let transfer = config.transfer;
         assert_eq!(transfer.on_complete.as_deref(), Some("mail -s done me"));
+        assert_eq!(transfer.on_complete_url.as_deref(), Some("https://hooks.example/x?key=1"));
+        assert_eq!(config.dashboard_port, Some(8088));
+        let standing = (config.standing.window, config.standing.every.map(std::num::NonZeroU64::get));
+        assert_eq!(standing, (Some(30), Some(3_600)));
         assert_eq!((transfer.connections, transfer.in_flight, transfer.retries), (Some(4), Some(8), Some(0)));
         assert_eq!(transfer.limit_rate, RateLimit::parse("08:00,2M 18:00,off").ok());
         assert_eq!(transfer.timeout.map(std::num::NonZeroU64::get), Some(90));

@@ -53,6 +53,8 @@ pub(crate) mod scripted {
             log: None,
             log_format: LogFormat::Text,
             config: None,
+            dashboard_port: None,
+            standing: crate::args::StandingDefaults::default(),
             transfer: TransferArgs::default(),
         };
         (Context { settings, output, stop: Stop::default() }, answer, stderr)

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use skyhaul_control::Client;
 use skyhaul_engine::{JobPace, list_slices};
 use skyhaul_model::{FileError, FileSeq, Intent, JobId, JobRecord, Source};
-use skyhaul_queue::{FilePage, FileQuery, FileRef, JobQueue, LeaseOwner, Queue};
+use skyhaul_queue::{FilePage, FileQuery, FileRef, JobQueue, LeaseOwner, Queue, WindowPage, WindowQuery};
 
 use crate::context::blocking;
 use crate::error::CliError;
@@ -61,6 +61,14 @@ impl Desk {
         match self {
             Self::Here(queue) => Ok(queue.files(job, query).await?),
             Self::Engine(client) => Ok(client.files(job, query).await?),
+        }
+    }
+
+    /// A page of a job's windows.
+    pub(crate) async fn windows(&self, job: JobId, query: WindowQuery) -> Result<WindowPage, CliError> {
+        match self {
+            Self::Here(queue) => Ok(queue.windows(job, query).await?),
+            Self::Engine(client) => Ok(client.windows(job, query).await?),
         }
     }
 

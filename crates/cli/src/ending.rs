@@ -23,9 +23,15 @@ pub(crate) fn verdict(job: &JobRecord, ended: &Ended) -> Result<Exit, CliError> 
     match ended {
         Ended::Held(held, reason) if *held == id => {
             return Err(CliError::failed(format!("job {id} is paused: {}", reason.message))
-                .hint("make room and run the same command again; with --wait-for-space it waits instead"));
+                .hint("see to it and run the same command again; with --wait-for-space it waits instead"));
         }
-        _ if job.is_settled() => {}
+        Ended::Stopped if job.policy.follow.is_some() && job.intent == Intent::Run => {
+            return Err(CliError::interrupted().hint(format!(
+                "job {id} stands by no longer: 'skyhaul engine start' or the same command goes on with it"
+            )));
+        }
+        // A standing job is over when somebody ends it, between two rounds as in one.
+        _ if job.is_settled() && (job.policy.follow.is_none() || job.intent == Intent::Run) => {}
         Ended::Stopped if job.intent == Intent::Run => {
             return Err(CliError::interrupted()
                 .hint(format!("job {id} goes on where it was when you run the same command again")));
@@ -174,6 +180,11 @@ mod tests {
         let held = |id| Ended::Held(JobId(id), FileError::new(ErrorKind::Disk, "the disk is full"));
         let finished = samples::finished_job;
         let steered = |intent| JobRecord { intent, ..samples::job() };
+        let standing = || {
+            let mut job = finished();
+            job.policy.follow = Some(skyhaul_model::Follow::default());
+            job
+        };
         let mut failed = finished();
         failed.files.failed = 2;
         let mut unlisted = failed.clone();
@@ -181,6 +192,9 @@ mod tests {
         let table = [
             (finished(), Ended::Idle, Exit::Done),
             (finished(), Ended::Stopped, Exit::Done),
+            (standing(), Ended::Stopped, Exit::Interrupted),
+            (standing(), Ended::Idle, Exit::Done),
+            (JobRecord { intent: Intent::Cancelled, ..standing() }, Ended::Idle, Exit::Failed),
             (finished(), held(8), Exit::Done),
             (samples::job(), Ended::Stopped, Exit::Interrupted),
             (samples::job(), held(7), Exit::Failed),

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use skyhaul_control::{Client, ControlError, ErrorCode};
 use skyhaul_engine::Progress;
-use skyhaul_model::{Intent, JobId, JobRecord};
+use skyhaul_model::{JobId, JobRecord};
 use skyhaul_queue::Revision;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::foreground::goes_on;
 use crate::progress;
 
 /// The shortest time between two looks at the jobs.
@@ -44,7 +45,7 @@ impl Until {
     pub(crate) fn is_reached(self, job: &JobRecord) -> bool {
         match self {
             Self::Finished => job.state().is_final(),
-            Self::Halted => job.is_settled() || job.intent != Intent::Run,
+            Self::Halted => !goes_on(job),
         }
     }
 }
@@ -128,6 +129,7 @@ fn is_farewell(error: &ControlError) -> bool {
 #[cfg(test)]
 mod tests {
     use skyhaul_engine::{InFlight, JobPace};
+    use skyhaul_model::Intent;
 
     use super::*;
     use crate::samples;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use skyhaul_control::{Endpoint, EngineView, Server, Started};
+use skyhaul_control::{Endpoint, EngineView, Instruments, Network, Server, Started};
 use skyhaul_engine::{Ended, Engine, OnFullDisk, Scope, Settings, WhenIdle};
 use skyhaul_http::HttpConfig;
-use skyhaul_model::Intent;
+use skyhaul_model::{Intent, JobRecord};
 use skyhaul_queue::{LeaseOwner, Queue};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::context::{Context, blocking};
 use crate::error::CliError;
 use crate::linger::{Reason, until_idle};
 use crate::notify::Manager;
+use crate::wishes::WishReader;
 use crate::{policy, progress};
 
 /// Listings in work at once: the archive looks at a day's files for each, and that is enough to keep
@@ -37,6 +38,8 @@ pub(crate) struct Shift {
     pub(crate) audience: Audience,
     /// The service manager to tell, where there is one.
     pub(crate) manager: Manager,
+    /// The dashboard's port, where one is named.
+    pub(crate) dashboard_port: Option<u16>,
 }
 
 /// Who watches an engine.
@@ -67,8 +70,9 @@ pub(crate) async fn work(
     shift: Shift,
 ) -> Result<Worked, CliError> {
     let flags = transfer.clone();
-    let client = blocking(move || policy::client(&flags)).await?;
-    let engine = Engine::new(Arc::clone(&queue), Arc::new(client), settings(transfer, &shift));
+    let set_up = move || Ok((policy::client(&flags)?, policy::http_config(&flags)?.limits()));
+    let (client, limits) = blocking(set_up).await?;
+    let engine = Engine::new(Arc::clone(&queue), Arc::new(client.clone()), settings(transfer, &shift));
     let engine_progress = engine.progress();
     let view = EngineView {
         progress: engine.progress(),
@@ -76,6 +80,7 @@ pub(crate) async fn work(
         started: shift.started,
         stay: CancellationToken::new(),
         scope: shift.scope.clone(),
+        instruments: instruments(context, &engine, Network::new(client, limits), &shift),
     };
     let (stop, stay) = (view.stop.clone(), view.stay.clone());
     let server = serve(context, Arc::clone(&queue), view).await?;
@@ -111,6 +116,18 @@ pub(crate) async fn work(
     })
 }
 
+/// What the dashboard and the metrics of this engine draw on.
+fn instruments(context: &Context, engine: &Engine, network: Network, shift: &Shift) -> Instruments {
+    let settings = &context.settings;
+    let orders = WishReader { api: settings.api.clone(), transfer: settings.transfer.clone() };
+    Instruments {
+        tally: engine.tally(),
+        network: Some(Arc::new(network)),
+        orders: Some(Arc::new(orders)),
+        port: shift.dashboard_port.or(settings.dashboard_port),
+    }
+}
+
 async fn serve(context: &Context, queue: Arc<dyn Queue>, view: EngineView) -> Result<Server, CliError> {
     let state_dir = context.settings.state_dir.clone();
     let endpoint = blocking(move || Ok(Endpoint::for_state_dir(&state_dir)?)).await?;
@@ -123,10 +140,15 @@ async fn reason_to_stay(queue: &dyn Queue, server: &Server, stay: &CancellationT
         return Reason::ToStay;
     }
     match queue.jobs().await {
-        Ok(jobs) if jobs.iter().any(|job| job.intent == Intent::Run && !job.is_settled()) => Reason::ToStay,
+        Ok(jobs) if jobs.iter().any(goes_on) => Reason::ToStay,
         // A queue that fails ends the engine by itself.
         Ok(_) | Err(_) => Reason::None,
     }
+}
+
+/// Whether a job is unfinished, or stands by for what comes.
+pub(crate) fn goes_on(job: &JobRecord) -> bool {
+    job.intent == Intent::Run && (!job.is_settled() || job.policy.follow.is_some())
 }
 
 fn settings(transfer: &TransferArgs, shift: &Shift) -> Settings {

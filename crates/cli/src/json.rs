@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use skyhaul_model::{
-    ByteCounts, FileCounts, FileError, FileRecord, Interval, JobRecord, Sealed, Source, Verified,
-    WindowCounts,
+    ByteCounts, ErrorKind, FileCounts, FileError, FileRecord, FileState, Interval, JobRecord, JobState,
+    NoResume, Sealed, Source, Trouble, TroubleExample, Verified, WindowCounts,
 };
 
 use crate::human::moment;
@@ -35,6 +35,23 @@ pub(crate) struct JobDocument<'a> {
     rate_bytes_per_s: u64,
     eta_s: Option<u64>,
     error: Option<&'a FileError>,
+    /// When a standing job is listed again; only while one stands by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_listing_at: Option<String>,
+    /// What failed so far, the latest first; only where one job is told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<TroubleDocument<'a>>>,
+}
+
+/// Failures of one kind at one host.
+#[derive(Debug, Serialize)]
+pub(crate) struct TroubleDocument<'a> {
+    kind: ErrorKind,
+    host: &'a str,
+    count: u64,
+    first_at: String,
+    last_at: String,
+    example: &'a TroubleExample,
 }
 
 /// Where a job's list of files comes from.
@@ -82,6 +99,10 @@ pub(crate) struct FileDocument<'a> {
     verified: Option<&'static str>,
     attempts: u32,
     error: Option<&'a FileError>,
+    /// When it is tried again at the earliest.
+    retry_at: Option<String>,
+    /// Why the next attempt begins at the first byte again although bytes had come.
+    restarts: Option<&'static str>,
 }
 
 /// `status` without a job.
@@ -105,6 +126,12 @@ pub(crate) struct EngineDocument {
 pub(crate) struct SubmittedDocument {
     pub(crate) id: u64,
     pub(crate) created: bool,
+}
+
+/// `dashboard`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LinkDocument {
+    pub(crate) url: String,
 }
 
 /// What became of a job that was steered.
@@ -196,10 +223,31 @@ impl<'a> JobDocument<'a> {
             source: SourceDocument::new(&job.query.source),
             windows: job.windows,
             files: job.files,
-            bytes: job.bytes,
+            bytes: bytes(job),
             rate_bytes_per_s: pace.rate_bytes_per_s,
             eta_s: pace.eta_s,
             error: job.error(),
+            next_listing_at: job.next_listing_at().map(moment),
+            errors: None,
+        }
+    }
+
+    /// With what failed so far.
+    pub(crate) fn with_errors(mut self, troubles: &'a [Trouble]) -> Self {
+        self.errors = Some(troubles.iter().map(TroubleDocument::new).collect());
+        self
+    }
+}
+
+impl<'a> TroubleDocument<'a> {
+    fn new(trouble: &'a Trouble) -> Self {
+        Self {
+            kind: trouble.kind,
+            host: &trouble.host,
+            count: trouble.count,
+            first_at: moment(trouble.first_at),
+            last_at: moment(trouble.last_at),
+            example: &trouble.example,
         }
     }
 }
@@ -215,7 +263,8 @@ impl<'a> SourceDocument<'a> {
                     api,
                     datasets,
                     start: start.map(moment),
-                    end: end.map(moment),
+                    // An open end has no moment yet.
+                    end: end.filter(|end| *end != Interval::OPEN_END).map(moment),
                     sites,
                     devices,
                     intervals: several(intervals),
@@ -240,13 +289,26 @@ impl<'a> FileDocument<'a> {
             verified: sealed.map(|sealed| Verified::as_str(sealed.verified)),
             attempts: file.attempts,
             error: file.error.as_ref(),
+            retry_at: retry_at(file).map(moment),
+            restarts: file.no_resume.map(NoResume::as_str),
         }
     }
 }
 
 /// What is known of a file's bytes, if it is done. Bytes that are sealed but not yet in place are not.
 pub(crate) fn done_seal(file: &FileRecord) -> Option<&Sealed> {
-    file.sealed.as_ref().filter(|_| file.state == skyhaul_model::FileState::Done)
+    file.sealed.as_ref().filter(|_| file.state == FileState::Done)
+}
+
+/// A job's bytes. Where nobody told the total beforehand, it is known once every file is here.
+pub(crate) fn bytes(job: &JobRecord) -> ByteCounts {
+    let all = Some(job.bytes.done).filter(|_| job.state() == JobState::Completed);
+    ByteCounts { total: job.bytes.total.or(all), ..job.bytes }
+}
+
+/// When a file that failed is tried again at the earliest; none where no other attempt waits for its time.
+pub(crate) fn retry_at(file: &FileRecord) -> Option<Timestamp> {
+    file.not_before.filter(|_| file.state == FileState::Pending)
 }
 
 /// The first start and the last end.
@@ -276,7 +338,6 @@ fn several(intervals: &[Interval]) -> Vec<IntervalDocument<'_>> {
 #[cfg(test)]
 mod tests {
     use serde_json::{json, to_value};
-    use skyhaul_model::{ErrorKind, FileState};
 
     use super::*;
     use crate::samples;
@@ -298,6 +359,30 @@ mod tests {
     }
 
     #[test]
+    fn a_total_that_nobody_told_is_known_once_all_is_here() {
+        let untold = |mut job: JobRecord| {
+            job.bytes.total = None;
+            bytes(&job).total
+        };
+        assert_eq!(untold(samples::job()), None);
+        assert_eq!(untold(samples::finished_job()), Some(129_000_000));
+        let mut failed = samples::finished_job();
+        failed.files.failed = 1;
+        assert_eq!(untold(failed), None);
+    }
+
+    #[test]
+    fn what_failed_is_told_with_an_example() {
+        let (job, troubles) = (samples::job(), [samples::trouble()]);
+        let value = to_value(JobDocument::new(&job, Pace::default()).with_errors(&troubles)).unwrap();
+        assert_eq!(
+            value["errors"],
+            json!([{"kind": "timeout", "host": "data.example", "count": 3, "first_at": "2026-11-22T21:00:00Z",
+                "last_at": "2026-11-22T21:00:00Z", "example": {"path": "D/a", "message": "no answer within 60 s"}}])
+        );
+    }
+
+    #[test]
     fn a_held_job_is_paused_with_its_reason() {
         let mut job = samples::job();
         job.hold = Some(FileError::new(ErrorKind::Disk, "the disk is full"));
@@ -315,7 +400,7 @@ mod tests {
             concat!(
                 r#"{{"path":"THEMIS_ASI_RAW/2022/01/01/gill_themis19/ut06/20220101_0600_gill_themis19_full.pgm.gz","#,
                 r#""url":"https://data.example/20220101_0600_gill_themis19_full.pgm.gz","state":"done","size":2138488,"#,
-                r#""sha256":"{}","verified":"container","attempts":1,"error":null}}"#,
+                r#""sha256":"{}","verified":"container","attempts":1,"error":null,"retry_at":null,"restarts":null}}"#,
             ),
             "ab".repeat(32)
         );
@@ -332,6 +417,14 @@ mod tests {
             assert!(value[field].is_null(), "{field}");
         }
         assert_eq!(value["error"], json!({"kind": "not_found", "message": "gone"}));
+        assert_eq!((&value["retry_at"], &value["restarts"]), (&json!(null), &json!(null)));
+        file.not_before = Some(samples::moment());
+        file.no_resume = Some(NoResume::NoRanges);
+        let value = to_value(FileDocument::new(&file)).unwrap();
+        assert_eq!(
+            (&value["retry_at"], &value["restarts"]),
+            (&json!("2026-11-22T21:00:00Z"), &json!("no_ranges"))
+        );
         file.spec.path = Err(FileError::new(ErrorKind::Path, "no"));
         assert!(to_value(FileDocument::new(&file)).unwrap()["path"].is_null());
     }

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use skyhaul_model::{JobPolicy, Query};
 use skyhaul_planner::Intake;
-use skyhaul_queue::{Created, Input, JobQueue, NewJob};
+use skyhaul_queue::{Created, Input, NewJob};
 
 use crate::args::{QueryArgs, TransferArgs};
+use crate::checksums::Checksums;
 use crate::context::{Context, blocking};
+use crate::desk::Desk;
 use crate::error::CliError;
 use crate::policy::{http_config, job_policy};
 use crate::{out_root, query};
@@ -15,6 +17,7 @@ use crate::{out_root, query};
 #[derive(Debug)]
 pub(crate) struct Order {
     job: NewJob,
+    checksums: Option<Checksums>,
     /// Held as long as the job may have to be placed: the temporary file goes with it.
     _list: Option<Intake>,
 }
@@ -36,31 +39,69 @@ impl Order {
         transfer: &TransferArgs,
         worker: Worker,
     ) -> Result<Self, CliError> {
-        let (api, query, transfer) = (context.settings.api.clone(), query.clone(), transfer.clone());
+        let query = query.clone().or(context.settings.standing);
+        Self::by(context.settings.api.clone(), query, transfer.clone(), worker).await
+    }
+
+    /// The same, with the archive's API at `api`.
+    pub(crate) async fn by(
+        api: String,
+        query: QueryArgs,
+        transfer: TransferArgs,
+        worker: Worker,
+    ) -> Result<Self, CliError> {
         blocking(move || {
             let wanted = query::read(&query, &api)?;
             // What cannot be used is refused before a folder or a job is made for it.
             http_config(&transfer)?;
             let out = out_root::create(&query.out)?;
+            let checksums = query.checksums.as_deref().map(Checksums::take_in).transpose()?;
+            let follow = query.standing();
             let input = wanted
                 .list
                 .as_ref()
                 .map(|list| Input { path: list.path().to_owned(), windows: list.windows.clone() });
             let job = NewJob {
                 query: Query { source: wanted.source, out },
-                policy: JobPolicy { background: worker == Worker::Background, ..job_policy(&transfer) },
+                policy: JobPolicy {
+                    background: worker == Worker::Background,
+                    follow,
+                    checksums: checksums.as_ref().map(|list| list.digest.clone()),
+                    ..job_policy(&transfer)
+                },
                 name: query.name,
                 priority: query.priority,
                 headers: transfer.header,
                 input,
             };
-            Ok(Self { job, _list: wanted.list })
+            Ok(Self { job, checksums, _list: wanted.list })
         })
         .await
     }
 
-    /// Puts the job into the queue, or finds it there. Durable when it returns.
-    pub(crate) async fn place(&self, queue: &dyn JobQueue) -> Result<Created, CliError> {
-        Ok(queue.create_job(self.job.clone(), Timestamp::now()).await?)
+    /// The job, for a queue that has no need of a list.
+    pub(crate) fn into_job(self) -> NewJob {
+        self.job
+    }
+
+    /// Puts the job into the queue, or finds it there, with its list of checksums: until that is there too, an engine
+    /// waits with the job. Finished files that are not what the list says are put back. Durable when it returns.
+    pub(crate) async fn place(&self, desk: &Desk) -> Result<Created, CliError> {
+        let queue = desk.jobs();
+        let created = queue.create_job(self.job.clone(), Timestamp::now()).await?;
+        if let Some(checksums) = &self.checksums {
+            queue.set_checksums(created.id, Some(checksums.path())).await?;
+            if let Some(job) = queue.job(created.id).await? {
+                let wrong = checksums.compare(desk, &job).await?;
+                if wrong > 0 {
+                    tracing::warn!(
+                        job = job.id.0,
+                        wrong,
+                        "finished files are not what --checksums says: put back"
+                    );
+                }
+            }
+        }
+        Ok(created)
     }
 }

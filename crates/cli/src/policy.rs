@@ -17,6 +17,7 @@ pub(crate) fn job_policy(flags: &TransferArgs) -> JobPolicy {
 /// A policy with what the flags say of it changed. An empty command takes an earlier one away.
 pub(crate) fn changed(before: &JobPolicy, flags: &TransferArgs) -> JobPolicy {
     let on_complete = flags.on_complete.as_ref().or(before.on_complete.as_ref());
+    let on_complete_url = flags.on_complete_url.as_ref().or(before.on_complete_url.as_ref());
     JobPolicy {
         retries: flags.retries.unwrap_or(before.retries),
         timeout_s: flags.timeout.map_or(before.timeout_s, std::num::NonZeroU64::get),
@@ -28,6 +29,9 @@ pub(crate) fn changed(before: &JobPolicy, flags: &TransferArgs) -> JobPolicy {
         connections: flags.connections.or(before.connections),
         limit_rate: flags.limit_rate.as_ref().map_or(before.limit_rate, constant_rate),
         on_complete: on_complete.filter(|command| !command.trim().is_empty()).cloned(),
+        on_complete_url: on_complete_url.filter(|url| !url.is_empty()).cloned(),
+        follow: before.follow,
+        checksums: before.checksums.clone(),
         background: before.background,
     }
 }
@@ -96,6 +100,7 @@ mod tests {
             verify: Some(VerifyArg::Length),
             accept_corrupt: true,
             on_complete: Some("true".into()),
+            on_complete_url: Some("https://h/".into()),
             ..TransferArgs::default()
         };
         let expected = JobPolicy {
@@ -109,6 +114,9 @@ mod tests {
             connections: Some(4),
             limit_rate: Some(2_000_000),
             on_complete: Some("true".into()),
+            on_complete_url: Some("https://h/".into()),
+            follow: None,
+            checksums: None,
             background: false,
         };
         assert_eq!(job_policy(&flags), expected);
@@ -126,16 +134,19 @@ mod tests {
             retries: 3,
             accept_corrupt: true,
             on_complete: Some("a".into()),
+            on_complete_url: Some("https://h/".into()),
             ..JobPolicy::default()
         };
         assert_eq!(changed(&before, &TransferArgs::default()), before);
         let flags = TransferArgs {
             limit_rate: RateLimit::parse("2M").ok(),
             on_complete: Some(String::new()),
+            on_complete_url: Some(String::new()),
             ..TransferArgs::default()
         };
         let after = changed(&before, &flags);
-        assert_eq!((after.retries, after.limit_rate, after.on_complete), (3, Some(2_000_000), None));
+        assert_eq!((after.retries, after.limit_rate), (3, Some(2_000_000)));
+        assert_eq!((after.on_complete, after.on_complete_url), (None, None));
     }
 
     #[test]

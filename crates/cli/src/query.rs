@@ -44,7 +44,8 @@ fn intervals(args: &QueryArgs) -> Result<Vec<Interval>, CliError> {
     if let Some(path) = &args.events {
         return crate::events::read(path, args.margin.unwrap_or(Duration::ZERO));
     }
-    let (Some(start), Some(end)) = (args.start, args.end) else {
+    let open = args.follow.then_some(Interval::OPEN_END);
+    let (Some(start), Some(end)) = (args.start, args.end.or(open)) else {
         return Err(CliError::usage("an archive query needs --start and --end, or --events"));
     };
     if start > end {
@@ -107,6 +108,16 @@ mod tests {
         let error = read(&archive_args("2022-01-02", "2022-01-01"), "https://api").unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
         assert_eq!(error.to_string(), "--start 2022-01-02T00:00:00Z is after --end 2022-01-01T23:59:59Z");
+    }
+
+    #[test]
+    fn a_standing_job_without_an_end_goes_on() {
+        let args = QueryArgs { end: None, follow: true, ..archive_args("2022", "2022") };
+        let Source::Archive { intervals, .. } = read(&args, "https://api").unwrap().source else { panic!() };
+        assert!(intervals[0].is_open());
+        let args = QueryArgs { follow: true, ..archive_args("2022", "2022") };
+        let Source::Archive { intervals, .. } = read(&args, "https://api").unwrap().source else { panic!() };
+        assert!(!intervals[0].is_open());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use skyhaul_model::{
-    ByteCounts, FileCounts, FileRecord, FileSeq, FileSpec, FileState, Intent, Interval, JobId, JobPolicy,
-    JobRecord, Plan, Proof, Query, RelPath, Sealed, Source, Verified, WindowCounts, parse_end, parse_start,
+    ByteCounts, ErrorKind, FileCounts, FileRecord, FileSeq, FileSpec, FileState, Intent, Interval, JobId,
+    JobPolicy, JobRecord, Plan, Proof, Query, RelPath, Sealed, Source, Trouble, TroubleExample, Verified,
+    WindowCounts, parse_end, parse_start,
 };
 use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
 
@@ -82,6 +83,19 @@ pub(crate) fn file() -> FileRecord {
             received: 2_138_488,
         }),
         received: 2_138_488,
+        no_resume: None,
+    }
+}
+
+/// What failed three times.
+pub(crate) fn trouble() -> Trouble {
+    Trouble {
+        kind: ErrorKind::Timeout,
+        host: "data.example".into(),
+        count: 3,
+        first_at: moment(),
+        last_at: moment(),
+        example: TroubleExample { path: "D/a".into(), message: "no answer within 60 s".into() },
     }
 }
 

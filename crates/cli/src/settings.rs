@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 
-use crate::args::{GlobalArgs, TransferArgs, folder, http_url};
+use crate::args::{GlobalArgs, StandingDefaults, TransferArgs, folder, http_url};
 use crate::config::Config;
 use crate::error::CliError;
 
@@ -89,6 +89,10 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// The config file that was named, absolute.
     pub(crate) config: Option<PathBuf>,
+    /// The port of the dashboard, where the config file names one.
+    pub(crate) dashboard_port: Option<u16>,
+    /// The config file's settings for standing jobs.
+    pub(crate) standing: StandingDefaults,
     /// The config file's transfer settings, to be laid under a command's flags.
     pub(crate) transfer: TransferArgs,
 }
@@ -143,6 +147,8 @@ impl Settings {
             log: variables.log.filter(|_| told_loudness(flags).is_none()),
             log_format: log_format.unwrap_or(LogFormat::Text),
             config: named.as_deref().map(absolute).transpose()?,
+            dashboard_port: config.dashboard_port,
+            standing: config.standing,
             transfer: config.transfer,
         })
     }

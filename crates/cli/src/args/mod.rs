@@ -15,8 +15,10 @@ use skyhaul_model::FileState;
 
 pub(crate) use global::GlobalArgs;
 pub(crate) use job::{JobArgs, JobRef, JobsArgs};
-pub(crate) use parse::{folder, header, http_url, job_name, positive, request_rate, seconds};
-pub(crate) use query::QueryArgs;
+pub(crate) use parse::{
+    folder, header, http_url, job_name, list_item, positive, request_rate, seconds, told_url,
+};
+pub(crate) use query::{QueryArgs, StandingDefaults};
 pub(crate) use transfer::{OnExistingArg, TransferArgs, VerifyArg};
 
 use crate::exit::Exit;
@@ -63,12 +65,16 @@ pub(crate) enum Command {
     Cancel(JobsArgs),
     /// Put failed files and listings back into the queue
     Retry(JobsArgs),
+    /// Ask the archive again: files that are new or have changed there are added to the job
+    Refresh(JobsArgs),
     /// Forget jobs; finished files are kept
     Remove(JobsArgs),
     /// Read the finished files again and compare them with what was recorded
     Verify(VerifyArgs),
     /// Write what was pulled, with sizes and digests
     Manifest(ManifestArgs),
+    /// Show what is there and what is not, by dataset, site and day
+    Coverage(CoverageArgs),
     /// Show the citation and DOI that the data's use must be acknowledged with
     Cite(CiteArgs),
     /// List the archive's datasets
@@ -77,6 +83,8 @@ pub(crate) enum Command {
     Sites(SitesArgs),
     /// Work the queue off, or ask whether something does
     Engine(EngineArgs),
+    /// Open the engine's page in the browser, by a link that is good once
+    Dashboard(DashboardArgs),
     /// Write a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual page
@@ -133,8 +141,8 @@ pub(crate) struct WatchArgs {
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
     "name", "priority", "connections", "limit_rate", "retries", "timeout", "outage", "min_free", "on_existing",
-    "verify", "accept_corrupt", "on_complete", "in_flight", "requests_per_second", "cacert", "header",
-    "wait_for_space",
+    "verify", "accept_corrupt", "on_complete", "on_complete_url", "in_flight", "requests_per_second", "cacert",
+    "header", "wait_for_space",
 ]))]
 pub(crate) struct SetArgs {
     #[command(flatten)]
@@ -182,6 +190,19 @@ pub(crate) struct ManifestArgs {
     /// How to write it; `json` is what `--manifest` reads
     #[arg(long, value_name = "FORMAT", default_value = "sha256sum")]
     pub(crate) format: ManifestFormat,
+}
+
+/// `coverage`.
+#[derive(Args, Debug)]
+pub(crate) struct CoverageArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// How to write it; `--json` is the same as `json`
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: CoverageFormat,
+    /// Do not ask the archive how many minutes could be imaged
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// `cite`.
@@ -250,6 +271,9 @@ pub(crate) struct EngineRunArgs {
     /// End when nothing is left to do
     #[arg(long)]
     pub(crate) until_idle: bool,
+    /// Open the dashboard and the metrics at this port of 127.0.0.1 from the start; 0: any free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) dashboard_port: Option<u16>,
     /// Run cut loose from the terminal; for our own use
     #[arg(long, hide = true, value_name = "HOW", conflicts_with = "until_idle")]
     pub(crate) detached: Option<Detached>,
@@ -262,6 +286,14 @@ pub(crate) enum Detached {
     OnDemand,
     /// To stay
     Lasting,
+}
+
+/// `dashboard`.
+#[derive(Args, Debug)]
+pub(crate) struct DashboardArgs {
+    /// Print the link instead of opening it
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 /// `completions`.
@@ -294,6 +326,17 @@ pub(crate) enum ManifestFormat {
     /// One document that `pull --manifest` reads
     Json,
     /// Rows of path, url, size, sha256 and verified
+    Csv,
+}
+
+/// How a coverage is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CoverageFormat {
+    /// Aligned columns for people
+    Table,
+    /// One array
+    Json,
+    /// Rows with a head
     Csv,
 }
 
@@ -370,6 +413,9 @@ mod tests {
             "resume --all",
             "verify 1 --repair",
             "manifest 1 --format csv",
+            "coverage winter --format csv --offline",
+            "refresh 1 2",
+            "refresh --all",
             "cite THEMIS_ASI_RAW",
             "datasets",
             "datasets themis",
@@ -380,6 +426,8 @@ mod tests {
             "engine start",
             "engine stop",
             "engine run --detached lasting",
+            "pull A --start 2022 --follow --window 30 --every 1h --checksums SHA256SUMS",
+            "submit A --start 2022 --end 2022 --follow",
             "watch",
             "watch winter --json",
             "set 7 --priority -5 --limit-rate 2M",
@@ -400,6 +448,10 @@ mod tests {
             ("pull", E::MissingRequiredArgument),
             ("pull A", E::MissingRequiredArgument),
             ("pull A --start 2022", E::MissingRequiredArgument),
+            ("pull A --follow", E::MissingRequiredArgument),
+            ("pull A --start 2022 --end 2022 --every 1h", E::MissingRequiredArgument),
+            ("pull A --start 2022 --follow --every 0", E::ValueValidation),
+            ("pull --urls l --follow", E::ArgumentConflict),
             ("pull A --end 2022", E::MissingRequiredArgument),
             ("pull A --start yesterday --end 2022", E::ValueValidation),
             ("pull A --start 2022 --end 2022 --events e.csv", E::ArgumentConflict),
@@ -429,6 +481,8 @@ mod tests {
             ("--log-format xml jobs", E::InvalidValue),
             ("pause 1 --all", E::ArgumentConflict),
             ("manifest 1 --format xml", E::InvalidValue),
+            ("coverage 1 --format xml", E::InvalidValue),
+            ("refresh", E::MissingRequiredArgument),
             ("frobnicate", E::InvalidSubcommand),
             ("jobs --frobnicate", E::UnknownArgument),
             ("--api ftp://h jobs", E::ValueValidation),

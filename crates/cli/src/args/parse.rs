@@ -76,6 +76,17 @@ pub(crate) fn http_url(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// A URL that is told of something, whole with its query; nothing for nobody.
+pub(crate) fn told_url(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    match Url::parse(text) {
+        _ if text.is_empty() => Ok(String::new()),
+        Ok(url) if is_http(&url) => Ok(url.into()),
+        _ => Err("it is no http:// or https:// URL".to_owned()),
+    }
+}
+
 /// The URL below which a list's files lie: as written, for paths are compared as they are written.
 pub(crate) fn base_url(text: &str) -> Result<String, String> {
     http_url(text).map(|_| text.trim().trim_end_matches('/').to_owned())

@@ -1,13 +1,14 @@
 //! What to pull: the flags that `pull`, `submit` and `plan` share.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use skyhaul_model::{parse_end, parse_start};
+use skyhaul_model::{Follow, parse_end, parse_start};
 
-use super::parse::{base_url, job_name, list_item, minutes};
+use super::parse::{base_url, job_name, list_item, minutes, positive, seconds};
 
 /// What to pull and where to.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,12 +34,12 @@ pub(crate) struct QueryArgs {
     )]
     pub(crate) start: Option<Timestamp>,
 
-    /// Last moment, UTC, inclusive; 2022 means the last second of that year
+    /// Last moment, UTC, inclusive; 2022 means the last second of that year; none with --follow: it goes on
     #[arg(
         long,
         value_name = "T",
         value_parser = parse_end,
-        required_unless_present_any = ["events", "urls", "manifest"],
+        required_unless_present_any = ["events", "urls", "manifest", "follow"],
         conflicts_with_all = ["urls", "manifest"]
     )]
     pub(crate) end: Option<Timestamp>,
@@ -96,6 +97,22 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
 
+    /// Digests that files must have, as sha256sum, md5sum or b2sum write them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checksums: Option<PathBuf>,
+
+    /// A standing job: when all is here, ask again for what is new or has changed, until somebody stops it
+    #[arg(long, conflicts_with_all = ["urls", "manifest"])]
+    pub(crate) follow: bool,
+
+    /// With --follow: how many days before now are asked for again [default: 200]
+    #[arg(long, value_name = "DAYS", value_parser = positive, requires = "follow")]
+    pub(crate) window: Option<u32>,
+
+    /// With --follow: how long to wait before asking again [default: 6h]
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "follow")]
+    pub(crate) every: Option<NonZeroU64>,
+
     /// Put the files below DIR
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
@@ -113,4 +130,31 @@ pub(crate) struct QueryArgs {
         value_parser = clap::value_parser!(i8).range(-100..=100)
     )]
     pub(crate) priority: i8,
+}
+
+/// How a standing job is asked for again, where the command line does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StandingDefaults {
+    /// `window`, in days.
+    pub(crate) window: Option<u32>,
+    /// `every`, in seconds.
+    pub(crate) every: Option<NonZeroU64>,
+}
+
+impl QueryArgs {
+    /// These flags, with what they leave open taken from the config file.
+    pub(crate) fn or(mut self, file: StandingDefaults) -> Self {
+        self.window = self.window.or(file.window);
+        self.every = self.every.or(file.every);
+        self
+    }
+
+    /// How the job stands by when it has come to its end; none for one that does not.
+    pub(crate) fn standing(&self) -> Option<Follow> {
+        let plain = Follow::default();
+        self.follow.then(|| Follow {
+            window_days: self.window.unwrap_or(plain.window_days),
+            every_s: self.every.map_or(plain.every_s, NonZeroU64::get),
+        })
+    }
 }

@@ -10,7 +10,7 @@ use skyhaul_http::RateLimit;
 use skyhaul_model::{OnExisting, VerifyLevel, parse_bytes, parse_duration};
 use skyhaul_queue::SecretHeader;
 
-use super::parse::{header, positive, request_rate, seconds};
+use super::parse::{header, positive, request_rate, seconds, told_url};
 
 /// How to transfer; what is none comes from the config file, else from the defaults.
 #[derive(Args, Clone, Debug, Default)]
@@ -75,6 +75,10 @@ pub(crate) struct TransferArgs {
     /// Run CMD in a shell when the job is completed or failed; it finds SKYHAUL_JOB_ID, _STATE, _OUT and more
     #[arg(long, value_name = "CMD")]
     pub(crate) on_complete: Option<String>,
+
+    /// Tell URL by a POST of JSON when the job is completed or failed; an empty one takes an earlier one away
+    #[arg(long, value_name = "URL", value_parser = told_url)]
+    pub(crate) on_complete_url: Option<String>,
 }
 
 /// `--on-existing`.
@@ -122,6 +126,7 @@ impl TransferArgs {
             accept_corrupt: self.accept_corrupt || file.accept_corrupt,
             wait_for_space: self.wait_for_space || file.wait_for_space,
             on_complete: self.on_complete.or_else(|| file.on_complete.clone()),
+            on_complete_url: self.on_complete_url.or_else(|| file.on_complete_url.clone()),
         }
     }
 

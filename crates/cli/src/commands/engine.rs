@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skyhaul_control::Started;
 use skyhaul_engine::{Ended, OnFullDisk, Scope, WhenIdle};
-use skyhaul_model::{Intent, JobId, JobRecord};
+use skyhaul_model::{JobId, JobRecord};
 use skyhaul_queue::Queue;
 
 use crate::access::{self, Access, Owned};
@@ -15,7 +15,7 @@ use crate::background;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::foreground::{Audience, Shift, Worked, work};
+use crate::foreground::{Audience, Shift, Worked, goes_on, work};
 use crate::human;
 use crate::json::EngineDocument;
 use crate::notify::Manager;
@@ -45,7 +45,8 @@ async fn run_with(args: EngineRunArgs, owned: Owned, context: &Context) -> Resul
         .and_close(async {
             let settled: BTreeSet<JobId> = settled(&queue.jobs().await?).collect();
             let ended = loop {
-                let shift = shift(args.detached, when_idle, transfer.wait_for_space);
+                let mut shift = shift(args.detached, when_idle, transfer.wait_for_space);
+                shift.dashboard_port = args.dashboard_port;
                 let worked = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
                 if !is_needed_again(&worked, &*queue).await? {
                     break worked.ended;
@@ -68,6 +69,7 @@ fn shift(detached: Option<Detached>, when_idle: WhenIdle, wait_for_space: bool) 
         audience: if detached.is_some() { Audience::Nobody } else { Audience::Stderr },
         // What started the command that started us is not told of us.
         manager: if detached.is_some() { Manager::default() } else { Manager::of_process() },
+        dashboard_port: None,
     }
 }
 
@@ -76,8 +78,7 @@ async fn is_needed_again(worked: &Worked, queue: &dyn Queue) -> Result<bool, Cli
     if !worked.has_left {
         return Ok(false);
     }
-    let waits = |job: &JobRecord| job.intent == Intent::Run && !job.is_settled();
-    Ok(worked.wished.is_some() || queue.jobs().await?.iter().any(waits))
+    Ok(worked.wished.is_some() || queue.jobs().await?.iter().any(goes_on))
 }
 
 /// Runs `engine start`.
@@ -157,7 +158,7 @@ fn verdict(
         Ended::Stopped if stopped_as_a_service(context.stop.signal(), when_idle) => Ok(Exit::Done),
         Ended::Stopped => Err(CliError::interrupted().hint("'skyhaul engine run' goes on where it was")),
         Ended::Held(id, reason) => Err(CliError::failed(format!("job {id} is paused: {}", reason.message))
-            .hint("make room and run 'skyhaul engine run' again; with --wait-for-space it waits instead")),
+            .hint("see to it and run 'skyhaul engine run' again; with --wait-for-space it waits instead")),
         Ended::Idle => {
             let exit = worked.iter().map(Exit::of_job).fold(Exit::Done, Exit::worse);
             context.output.note(&summary(worked));

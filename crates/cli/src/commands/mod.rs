@@ -2,6 +2,8 @@
 
 mod cite;
 mod completions;
+mod coverage;
+mod dashboard;
 mod datasets;
 mod engine;
 mod files;
@@ -27,7 +29,7 @@ use crate::foreground::Audience;
 /// Does what the command line says.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     let end = End::of(&command);
-    let work = carry_out(command, context);
+    let work = Box::pin(carry_out(command, context));
     match end {
         End::InOrder => work.await,
         End::AtOnce => context.stop.or(work).await,
@@ -76,9 +78,11 @@ async fn carry_out(command: Command, context: &Context) -> Result<Exit, CliError
         Command::Resume(args) => steer::run(steer::Order::Resume, args, context).await,
         Command::Cancel(args) => steer::run(steer::Order::Cancel, args, context).await,
         Command::Retry(args) => steer::run(steer::Order::Retry, args, context).await,
+        Command::Refresh(args) => steer::run(steer::Order::Refresh, args, context).await,
         Command::Remove(args) => steer::run(steer::Order::Remove, args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Manifest(args) => manifest::run(args, context).await,
+        Command::Coverage(args) => coverage::run(args, context).await,
         Command::Cite(args) => cite::run(args, context).await,
         Command::Datasets(args) => datasets::run(args, context).await,
         Command::Sites(args) => sites::run(args, context).await,
@@ -88,6 +92,7 @@ async fn carry_out(command: Command, context: &Context) -> Result<Exit, CliError
             EngineCommand::Stop => engine::stop(context).await,
             EngineCommand::Status => engine::status(context).await,
         },
+        Command::Dashboard(args) => dashboard::run(args, context).await,
         Command::Completions(args) => completions::run(args.shell, context),
         Command::Man => man::run(context),
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use skyhaul_archive::Archive;
 use skyhaul_model::{FileSpec, Interval, Source, WindowTarget};
 use skyhaul_planner::{Intake, Listed, PlanError, list_window, plan_query, slice_files};
@@ -117,7 +118,7 @@ async fn of_archive(
     let asked = api.clone();
     let archive = Arc::new(blocking(move || archive(&asked, &transfer)).await?);
     let refused = |error: PlanError| unanswered(&error, &api);
-    let mut open = ask(|| plan_query(&archive, &source)).await.map_err(refused)?;
+    let mut open = ask(|| plan_query(&archive, &source, Timestamp::now())).await.map_err(refused)?;
     open.reverse();
     let intervals: Arc<[Interval]> = match source {
         Source::Archive { intervals, .. } => Arc::from(intervals),

@@ -21,7 +21,7 @@ use crate::ending::{summary, verdict};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::follow::{Followed, Until, follow};
-use crate::foreground::{Audience, Shift, work};
+use crate::foreground::{Audience, Shift, goes_on, work};
 use crate::jobs::no_such;
 use crate::json::{JobDocument, Pace};
 use crate::notify::Manager;
@@ -31,7 +31,8 @@ use crate::order::{Order, Worker};
 pub(crate) async fn run(args: PullArgs, context: &Context) -> Result<Exit, CliError> {
     let transfer = args.transfer.or(&context.settings.transfer);
     let order = context.stop.or(Order::prepare(context, &args.query, &transfer, Worker::Whoever)).await?;
-    let mut pull = Pull { context, order, transfer, begun: Instant::now(), received_before: None };
+    let stands_by = args.query.follow;
+    let mut pull = Pull { context, order, transfer, stands_by, begun: Instant::now(), received_before: None };
     loop {
         match Access::open(context).await? {
             Access::Owned(owned) => return Box::pin(pull.work_here(owned)).await,
@@ -53,6 +54,8 @@ struct Pull<'a> {
     context: &'a Context,
     order: Order,
     transfer: TransferArgs,
+    /// Whether it stays when all is here.
+    stands_by: bool,
     begun: Instant,
     /// What the job had received when this command took it up.
     received_before: Option<u64>,
@@ -67,17 +70,22 @@ impl Pull<'_> {
             let desk = Desk::Here(Arc::clone(&queue));
             owned
                 .and_close(async {
-                    let id = self.take_up(desk.jobs()).await?;
-                    let on_full_disk =
-                        if self.transfer.wait_for_space { OnFullDisk::Wait } else { OnFullDisk::Stop };
+                    let id = self.take_up(&desk).await?;
+                    let waits = self.transfer.wait_for_space || self.stands_by;
+                    let on_full_disk = if waits { OnFullDisk::Wait } else { OnFullDisk::Stop };
                     let scope = Scope::only(id);
                     let shift = Shift {
                         scope: scope.clone(),
-                        when_idle: WhenIdle::ExitAfter(id),
+                        when_idle: if self.stands_by {
+                            WhenIdle::StandBy(id)
+                        } else {
+                            WhenIdle::ExitAfter(id)
+                        },
                         on_full_disk,
                         started: Started::Foreground,
                         audience: Audience::Stderr,
                         manager: Manager::default(),
+                        dashboard_port: None,
                     };
                     let worked = Box::pin(work(self.context, queue, &self.transfer, shift)).await?;
                     next = worked.wished.or(successor(id, &scope, &desk.jobs().jobs().await?));
@@ -95,7 +103,7 @@ impl Pull<'_> {
     async fn hand_over(&mut self, client: &Client) -> Result<Option<Result<Exit, CliError>>, CliError> {
         let (context, pid) = (self.context, client.pid());
         let handed = async {
-            let id = self.take_up(client).await?;
+            let id = self.take_up(&Desk::Engine(client.clone())).await?;
             client.work_on(id).await?;
             Ok(id)
         };
@@ -121,8 +129,9 @@ impl Pull<'_> {
     }
 
     /// Puts the job into the queue. One that stands is told to run, and its failures are put back.
-    async fn take_up(&mut self, queue: &dyn JobQueue) -> Result<JobId, CliError> {
-        let created = self.order.place(queue).await?;
+    async fn take_up(&mut self, desk: &Desk) -> Result<JobId, CliError> {
+        let created = self.order.place(desk).await?;
+        let queue = desk.jobs();
         let id = created.id;
         // An engine does both by itself when it is told to work on the job.
         if !created.created {
@@ -138,7 +147,8 @@ impl Pull<'_> {
     async fn tell(&self, desk: &Desk, job: &JobRecord, ended: &Ended) -> Result<Exit, CliError> {
         if self.context.is_json() {
             // Nothing moves any more.
-            self.context.output.json(&JobDocument::new(job, Pace::default()))?;
+            let troubles = desk.jobs().troubles(job.id).await?;
+            self.context.output.json(&JobDocument::new(job, Pace::default()).with_errors(&troubles))?;
         }
         let received_before = self.received_before.unwrap_or_default();
         let told = summary(desk, job, received_before, self.begun.elapsed()).await;
@@ -160,7 +170,7 @@ async fn job(queue: &dyn JobQueue, id: JobId) -> Result<JobRecord, CliError> {
 /// more: those that were submitted, and those of pulls that had joined and may have left.
 fn successor(own: JobId, scope: &Scope, jobs: &[JobRecord]) -> Option<Started> {
     let waits = |job: &JobRecord| {
-        let is_open = job.id != own && job.intent == Intent::Run && !job.is_settled();
+        let is_open = job.id != own && goes_on(job);
         is_open && (job.policy.background || scope.has(job.id))
     };
     jobs.iter().any(waits).then_some(Started::OnDemand)

@@ -1,7 +1,7 @@
 //! `status`: one job in full, or the engine and a line for each unfinished job.
 
 use skyhaul_control::Client;
-use skyhaul_model::{JobRecord, Source};
+use skyhaul_model::{Follow, Interval, JobRecord, Source, Trouble};
 
 use crate::access::with_queue;
 use crate::args::StatusArgs;
@@ -13,22 +13,28 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
 use crate::jobs::find;
+use crate::json;
 use crate::json::{EngineDocument, JobDocument, OverviewDocument, Pace, overall};
+
+/// Rows of troubles that people are told.
+const MOST_TROUBLES: usize = 8;
 
 /// Runs the command.
 pub(crate) async fn run(args: StatusArgs, context: &Context) -> Result<Exit, CliError> {
     match args.job {
         Some(job) => {
-            let (job, pace) = with_queue(context, async |desk: &Desk| {
+            let (job, pace, troubles) = with_queue(context, async |desk: &Desk| {
                 let job = find(desk.jobs(), &job).await?;
                 let pace = desk.paces().await?.of(&job);
-                Ok((job, pace))
+                let troubles = desk.jobs().troubles(job.id).await?;
+                Ok((job, pace, troubles))
             })
             .await?;
             if context.is_json() {
-                context.output.json(&JobDocument::new(&job, pace))?;
+                context.output.json(&JobDocument::new(&job, pace).with_errors(&troubles))?;
             } else {
                 context.output.lines(&in_full(&job, pace))?;
+                context.output.lines(&errors(&troubles))?;
             }
         }
         None => overview(context).await?,
@@ -67,10 +73,43 @@ fn in_full(job: &JobRecord, pace: Pace) -> Vec<String> {
     rows.push(("windows", windows(job)));
     rows.push(("files", files(job)));
     rows.push(("bytes", bytes(job)));
+    rows.extend(job.policy.follow.map(|follow| ("standing", standing(job, follow))));
     if pace != Pace::default() {
         rows.push(("pace", pace_line(pace)));
     }
     rows.into_iter().map(|(name, value)| format!("{name:<9} {value}")).collect()
+}
+
+/// What failed so far, and what can be done about it.
+fn errors(troubles: &[Trouble]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, trouble) in troubles.iter().take(MOST_TROUBLES).enumerate() {
+        let title = if index == 0 { "errors" } else { "" };
+        let Trouble { kind, host, count, example, .. } = trouble;
+        let last = human::short_moment(trouble.last_at);
+        lines.push(format!("{title:<9} {} {kind} at {host}, last {last}", human::count(*count)));
+        lines.push(format!("{:<9}   {}: {}", "", example.path, example.message));
+        lines.push(format!("{:<9}   → {}", "", kind.advice()));
+    }
+    if let Some(more @ 1..) = troubles.len().checked_sub(MOST_TROUBLES) {
+        lines.push(format!(
+            "{:<9} and {} like these at other hosts: --json tells all",
+            "",
+            human::count(more as u64)
+        ));
+    }
+    lines
+}
+
+/// How a standing job goes on.
+fn standing(job: &JobRecord, follow: Follow) -> String {
+    let every = human::duration(follow.every());
+    let next =
+        job.next_listing_at().map_or_else(String::new, |at| format!(", next at {}", human::moment(at)));
+    format!(
+        "the last {} are listed again every {every}{next}",
+        human::counted(follow.window_days.into(), "day")
+    )
 }
 
 fn pace_line(pace: Pace) -> String {
@@ -95,7 +134,8 @@ fn source(job: &JobRecord) -> Vec<(&'static str, String)> {
                     1 => String::new(),
                     count => format!(", {}", human::counted(count as u64, "interval")),
                 };
-                rows.push(("time", format!("{} to {}{several}", human::moment(start), human::moment(end))));
+                let end = if end == Interval::OPEN_END { "now on".to_owned() } else { human::moment(end) };
+                rows.push(("time", format!("{} to {end}{several}", human::moment(start))));
             }
             rows.push(("sites", all_or(sites)));
             if !devices.is_empty() {
@@ -135,7 +175,7 @@ fn files(job: &JobRecord) -> String {
 }
 
 fn bytes(job: &JobRecord) -> String {
-    let counts = job.bytes;
+    let counts = json::bytes(job);
     let total = counts.total.map_or_else(|| "a total not known".to_owned(), human::bytes);
     format!(
         "{} of {total} done, {} received, {} adopted",
@@ -169,6 +209,30 @@ mod tests {
         bytes     92.0 MB of 129 MB done, 92.1 MB received, 0 B adopted
         pace      11.0 MB/s, 4 s left
         ");
+    }
+
+    #[test]
+    fn what_failed_is_told_with_what_to_do() {
+        insta::assert_snapshot!(errors(&[samples::trouble()]).join("\n"), @r"
+        errors    3 timeout at data.example, last 2026-11-22 21:00
+                    D/a: no answer within 60 s
+                    → the server is too slow: fewer --connections, or a longer --timeout
+        ");
+        let many = vec![samples::trouble(); 10];
+        assert_eq!(errors(&many).len(), 8 * 3 + 1);
+        assert!(errors(&many)[24].contains("and 2 like these"));
+        assert!(errors(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_standing_job_says_when_it_is_listed_again() {
+        let mut job = samples::finished_job();
+        job.policy.follow = Some(Follow { window_days: 200, every_s: 21_600 });
+        let told = in_full(&job, Pace::default()).pop().unwrap();
+        assert_eq!(
+            told,
+            "standing  the last 200 days are listed again every 6 h 00 min, next at 2026-11-23T03:00:00Z"
+        );
     }
 
     #[test]

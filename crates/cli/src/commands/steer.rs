@@ -1,7 +1,7 @@
-//! `pause`, `resume`, `cancel`, `retry`, `remove`: what a person wants of jobs. Each is idempotent.
+//! `pause`, `resume`, `cancel`, `retry`, `refresh`, `remove`: what a person wants of jobs. Each is idempotent.
 
 use jiff::Timestamp;
-use skyhaul_model::{Intent, JobRecord, JobState, Plan};
+use skyhaul_model::{Intent, JobRecord, JobState, Plan, Recheck};
 
 use crate::access::with_queue;
 use crate::args::JobsArgs;
@@ -24,6 +24,8 @@ pub(crate) enum Order {
     Cancel,
     /// Put failures back.
     Retry,
+    /// Ask the archive again.
+    Refresh,
     /// Forget the job.
     Remove,
 }
@@ -42,21 +44,25 @@ impl Order {
         } else {
             find_each(desk.jobs(), &args.jobs).await?
         };
-        let mut documents = Vec::new();
+        // Nothing is told before all is done: the order itself may end the engine that we ask, and then all of this
+        // is done again.
+        let (mut lines, mut documents) = (Vec::new(), Vec::new());
         for job in &jobs {
-            let done = self.carry_out(desk, job, context).await?;
-            if !context.is_json() {
-                context.output.line(&done)?;
-            }
+            lines.push(self.carry_out(desk, job, context).await?);
             let after = desk.jobs().job(job.id).await?;
             documents.push(SteeredDocument { id: job.id.0, state: after.map(|job| job.state().as_str()) });
         }
         if context.is_json() {
             context.output.json(&documents)?;
-        } else if jobs.is_empty() && missing.is_empty() {
+        } else if !lines.is_empty() {
+            context.output.lines(&lines)?;
+        } else if missing.is_empty() {
             context.output.note("there is no job that this makes sense for");
         }
-        if matches!(self, Self::Resume | Self::Retry) && !jobs.is_empty() && desk.engine().is_none() {
+        if matches!(self, Self::Resume | Self::Retry | Self::Refresh)
+            && !jobs.is_empty()
+            && desk.engine().is_none()
+        {
             context
                 .output
                 .hint("no engine runs: 'skyhaul engine start' works on what waits, or pull it again");
@@ -75,6 +81,7 @@ impl Order {
             Self::Pause | Self::Cancel => !job.state().is_final(),
             Self::Resume => job.state() == JobState::Paused,
             Self::Retry => has_failures(job),
+            Self::Refresh => job.intent != Intent::Cancelled,
             Self::Remove => true,
         }
     }
@@ -90,6 +97,7 @@ impl Order {
             }
             Self::Cancel => state == JobState::Completed,
             Self::Retry => !has_failures(job),
+            Self::Refresh => job.intent == Intent::Cancelled || job.plan == Plan::Unplanned,
             Self::Remove => false,
         };
         needless.then(|| state.as_str())
@@ -122,6 +130,13 @@ impl Order {
                 }
                 let files = human::counted(back.files, "file");
                 Ok(format!("job {id}: {files} and {} put back", human::counted(back.windows, "window")))
+            }
+            Self::Refresh => {
+                let failed = queue.requeue_failed(id).await?;
+                let again = queue.relist(id, None, Recheck::Done).await?;
+                let windows = human::counted(again.windows + failed.windows, "window");
+                let files = human::counted(again.files + failed.files, "file");
+                Ok(format!("job {id}: {windows} will be listed and {files} looked at again"))
             }
             Self::Remove => {
                 tell_leftovers(desk.remove(job).await?, context);
@@ -232,6 +247,9 @@ mod tests {
             (Order::Cancel, samples::finished_job(), false),
             (Order::Retry, failed(), true),
             (Order::Retry, job(Run), false),
+            (Order::Refresh, samples::finished_job(), true),
+            (Order::Refresh, job(Paused), true),
+            (Order::Refresh, job(Cancelled), false),
             (Order::Remove, samples::finished_job(), true),
         ];
         for (order, job, needed) in table {
@@ -247,6 +265,7 @@ mod tests {
         assert_eq!(meant(Order::Resume), [false, true, false, false]);
         assert_eq!(meant(Order::Cancel), [true, true, false, false]);
         assert_eq!(meant(Order::Retry), [false, false, false, true]);
+        assert_eq!(meant(Order::Refresh), [true, true, false, true]);
         assert_eq!(meant(Order::Remove), [true; 4]);
     }
 }

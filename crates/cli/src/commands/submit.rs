@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::foreground::goes_on;
 use crate::jobs::find;
 use crate::json::SubmittedDocument;
 use crate::order::{Order, Worker};
@@ -20,7 +21,7 @@ pub(crate) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Cli
     let worker = if args.no_start { Worker::Whoever } else { Worker::Background };
     let order = Order::prepare(context, &args.query, &transfer, worker).await?;
     let (created, job) = with_queue(context, async |desk: &Desk| {
-        let created = order.place(desk.jobs()).await?;
+        let created = order.place(desk).await?;
         let job = find(desk.jobs(), &JobRef::Number(created.id)).await?;
         desk.list_slices(&job).await?;
         Ok((created, job))
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Cli
         let state = job.state().as_str();
         context.output.line(&format!("job {} was there already ({state}) → {}", job.id, job.query.out))?;
     }
-    if args.no_start || job.state().is_final() {
+    if args.no_start || !goes_on(&job) {
         return Ok(Exit::Done);
     }
     // The answer is out before the engine is up: the job is safe already.

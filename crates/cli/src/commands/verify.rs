@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use skyhaul_model::{ErrorKind, FileError, FileRecord, FileSeq, FileState, JobRecord, VerifyLevel};
 use skyhaul_queue::FileQuery;
 use skyhaul_transfer::{Expected, check_file};
+use skyhaul_verify::Digest;
 use tokio::task::JoinSet;
 
 use crate::access::with_queue;
@@ -113,7 +114,7 @@ async fn finished(reading: &mut JoinSet<Option<Bad>>) -> Result<Option<Bad>, Cli
 /// Compares one file with its record. Blocking.
 fn look(record: &FileRecord, out: &Path) -> Option<Bad> {
     let (Ok(path), Some(sealed)) = (&record.spec.path, &record.sealed) else { return None };
-    let expected = Expected { size: Some(sealed.size), sha256: Some(sealed.sha256) };
+    let expected = Expected { size: Some(sealed.size), digests: vec![Digest::sha256(sealed.sha256)] };
     // The digest settles the matter: what the format says of the same bytes was asked when they came.
     let error = check_file(&out.join(path.as_str()), VerifyLevel::Length, &expected).err()?;
     let kind = match error.kind {

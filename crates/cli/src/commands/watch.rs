@@ -28,7 +28,7 @@ pub(crate) async fn run(args: WatchArgs, context: &Context) -> Result<Exit, CliE
         tell_what_is_missing(context, &jobs);
         jobs = until_finished(context, &ids).await?;
     }
-    answer(context, args.job.as_ref(), &jobs)?;
+    answer(context, args.job.as_ref(), &jobs).await?;
     for job in &jobs {
         context.output.note(&format!("job {} is {} → {}", job.id, job.state().as_str(), job.query.out));
     }
@@ -105,14 +105,20 @@ async fn an_engine(context: &Context) -> Result<Client, CliError> {
 }
 
 /// One job's document, or those of all that were watched.
-fn answer(context: &Context, job: Option<&JobRef>, jobs: &[JobRecord]) -> Result<(), CliError> {
+async fn answer(context: &Context, job: Option<&JobRef>, jobs: &[JobRecord]) -> Result<(), CliError> {
     if !context.is_json() {
         return Ok(());
     }
-    let documents: Vec<_> = jobs.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
-    match (job, documents.first()) {
-        (Some(_), Some(document)) => context.output.json(document),
+    match (job, jobs.first()) {
+        (Some(_), Some(job)) => {
+            let troubles =
+                with_queue(context, async |desk: &Desk| Ok(desk.jobs().troubles(job.id).await?)).await?;
+            context.output.json(&JobDocument::new(job, Pace::default()).with_errors(&troubles))
+        }
         (Some(_), None) => Ok(()),
-        (None, _) => context.output.json(&documents),
+        (None, _) => {
+            let documents: Vec<_> = jobs.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
+            context.output.json(&documents)
+        }
     }
 }

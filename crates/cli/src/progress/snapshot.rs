@@ -1,5 +1,6 @@
 //! What is worth telling of an engine's work at one moment. Pure.
 
+use jiff::Timestamp;
 use skyhaul_engine::Progress;
 use skyhaul_model::{FileError, JobRecord, Plan};
 
@@ -17,12 +18,14 @@ pub(crate) struct Snapshot {
     /// Bytes in all, where every job's total is known.
     pub(crate) bytes_total: Option<u64>,
     files_failed: u64,
+    files_waiting: u64,
     rate_bytes_per_s: u64,
     eta_s: Option<u64>,
     windows_total: u64,
     windows_open: u64,
     unplanned: bool,
     held: Option<FileError>,
+    next_listing_at: Option<Timestamp>,
 }
 
 impl Snapshot {
@@ -34,6 +37,7 @@ impl Snapshot {
             files_total: sum(|job| job.files.total),
             files_done: sum(|job| job.files.done),
             files_failed: sum(|job| job.files.failed),
+            files_waiting: sum(|job| job.files.pending),
             bytes: sum(|job| job.bytes.done) + in_flight,
             bytes_total: progress.jobs.iter().map(|job| job.bytes.total).sum(),
             rate_bytes_per_s: progress.rate_bytes_per_s,
@@ -42,6 +46,7 @@ impl Snapshot {
             windows_open: sum(|job| job.windows.open()),
             unplanned: progress.jobs.iter().any(|job| job.plan == Plan::Unplanned),
             held: progress.jobs.iter().find_map(|job| job.hold.clone()),
+            next_listing_at: progress.jobs.iter().filter_map(JobRecord::next_listing_at).min(),
         }
     }
 
@@ -58,8 +63,12 @@ impl Snapshot {
             human::rate(self.rate_bytes_per_s),
         ];
         parts.extend(self.eta_s.map(|seconds| format!("{} left", human::time_left(seconds))));
+        if self.files_waiting > 0 {
+            parts.push(format!("{} waiting", human::count(self.files_waiting)));
+        }
         parts.push(format!("{} failed", human::count(self.files_failed)));
         parts.extend(self.planning());
+        parts.extend(self.next_listing_at.map(|at| format!("to be listed again at {}", human::moment(at))));
         parts.extend(self.held.as_ref().map(|reason| format!("held: {}", reason.message)));
         parts.join(", ")
     }
@@ -99,7 +108,7 @@ mod tests {
     #[test]
     fn a_line_tells_how_far_how_fast_and_how_long() {
         let line = Snapshot::of(&progress()).line();
-        assert_eq!(line, "43 of 60 files, 92.5 MB, 11.2 MB/s, 6 min left, 0 failed");
+        assert_eq!(line, "43 of 60 files, 92.5 MB, 11.2 MB/s, 6 min left, 12 waiting, 0 failed");
     }
 
     #[test]
@@ -112,7 +121,7 @@ mod tests {
         listing.jobs[0].windows.total = 365;
         listing.eta_s = None;
         let line = Snapshot::of(&listing).line();
-        assert_eq!(line, "43 of 60 files, 92.5 MB, 11.2 MB/s, 0 failed, 1 of 365 windows listed");
+        assert_eq!(line, "43 of 60 files, 92.5 MB, 11.2 MB/s, 12 waiting, 0 failed, 1 of 365 windows listed");
     }
 
     #[test]
