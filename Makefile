@@ -5,16 +5,18 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 DEMO_DIR ?= demo-data
+FILES ?= 1M
 
-.PHONY: help setup build demo test fmt lint unit doc bench deny clean
+.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-controller screenshots fuzz deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
 
-setup: ## install what building needs beside a Rust toolchain (a C compiler, rustfmt, clippy)
+setup: ## get what building and testing need beside a Rust toolchain
 	@tests/setup.sh
 
-build: setup ## build skyhaul and skyhaul-replica into target/release
+build: ## build skyhaul and skyhaul-replica into target/release
+	@tests/setup.sh build
 	$(CARGO) build --release --locked --package skyhaul --package skyhaul-replica
 
 demo: build ## pull one hour of THEMIS at Gillam from a local archive, with live progress, then verify it
@@ -32,11 +34,34 @@ unit: ## all tests, the end-to-end ones through the real binaries included
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
 
+soak: ## some minutes of everything that can go wrong, seed after seed (SKYHAUL_SOAK_MINUTES, SKYHAUL_SOAK_SEED)
+	@tests/setup.sh build
+	$(CARGO) build --package skyhaul --package skyhaul-replica --locked
+	$(CARGO) test --package skyhaul-tests --test soak --locked -- --ignored --nocapture
+
+torture: ## the queue through 200 kills, 400 cuts and 1,000 kinds of damage, some ten minutes (SKYHAUL_TORTURE_SEED)
+	@tests/setup.sh build
+	$(CARGO) build --package skyhaul --package skyhaul-replica --locked
+	SKYHAUL_TORTURE=1 $(CARGO) test --package skyhaul-tests --test torture --locked
+
 doc: ## the API's documentation, broken links are errors
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked
 
 bench: ## time the hot pieces
 	$(CARGO) bench --package skyhaul-benches --locked
+
+bench-queue: ## the queue at a size: files in and done a second, bytes, memory, opening, rebuilding (FILES=10M, about six minutes)
+	$(CARGO) run --release --locked --package skyhaul-benches --bin bench-queue -- $(FILES)
+
+bench-controller: ## draw what the controller makes of simulated links and servers (docs/controller.svg)
+	$(CARGO) test --package skyhaul-http --lib --locked controller::curves::draw -- --ignored --exact
+
+screenshots: setup ## take the pictures of the dashboard in docs anew
+	$(CARGO) build --package skyhaul --package skyhaul-replica --bins --locked
+	$(CARGO) test --package skyhaul-tests --test dashboard --locked screenshots -- --ignored --test-threads=1
+
+fuzz: ## look for inputs that break what is promised of them, FUZZ_SECONDS (30) for each target (needs a C++ compiler)
+	@fuzz/run.sh
 
 deny: ## licences, advisories and duplicates of the dependencies (needs cargo-deny)
 	$(CARGO) deny check

@@ -1,25 +1,94 @@
 #!/usr/bin/env bash
-# Installs what building needs beside a Rust toolchain. Running it again changes nothing.
+# Gets what building and testing need beside a Rust toolchain. Running it again changes nothing.
+#   setup.sh build     a C compiler, rustfmt, clippy
+#   setup.sh           that, and the programs that some tests run against; without those (there is no network, or no
+#                      apt) it says so, and those tests say that they are skipped
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-if ! command -v cargo >/dev/null; then
-    echo "setup: no cargo found: install a Rust toolchain from https://rustup.rs first" >&2
-    exit 1
-fi
+main() {
+    for_building
+    [ "${1:-all}" = build ] || for_testing
+}
 
-if ! command -v cc >/dev/null; then
-    if command -v apt-get >/dev/null; then
-        as_root=(); [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-        "${as_root[@]}" apt-get update -qq
-        "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc libc6-dev
-    else
-        echo "setup: no C compiler found: install gcc or clang with your system's packages" >&2
+for_building() {
+    if ! command -v cargo >/dev/null; then
+        echo "setup: no cargo found: install a Rust toolchain from https://rustup.rs first" >&2
         exit 1
     fi
-fi
-
-for component in rustfmt clippy; do
-    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
-        rustup component add "$component"
+    if ! command -v cc >/dev/null; then
+        if command -v apt-get >/dev/null; then
+            as_root=(); [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+            "${as_root[@]}" apt-get update -qq
+            "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc libc6-dev
+        else
+            echo "setup: no C compiler found: install gcc or clang with your system's packages" >&2
+            exit 1
+        fi
     fi
-done
+    for component in rustfmt clippy; do
+        if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+            rustup component add "$component"
+        fi
+    done
+}
+
+for_testing() {
+    unpack servers nginx apache2-bin lighttpd caddy
+    install_browser
+    get_axe
+}
+
+# A browser wants its fonts and settings in their places: it is installed, where root asks.
+install_browser() {
+    local missing=() program
+    for program in chromium:chromium chromedriver:chromium-driver promtool:prometheus; do
+        command -v "${program%%:*}" >/dev/null || missing+=("${program##*:}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        local get=(timeout 300 apt-get -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120)
+        export DEBIAN_FRONTEND=noninteractive
+        "${get[@]}" install "${missing[@]}" >/dev/null 2>&1 && return 0
+        timeout 120 apt-get update -qq >/dev/null 2>&1 && "${get[@]}" install "${missing[@]}" >/dev/null 2>&1 && return 0
+    fi
+    echo "setup: no ${missing[*]}: the dashboard's tests that need them are skipped" >&2
+}
+
+# The checks of accessibility that the dashboard's tests run in the browser; MPL-2.0, and no part of what is built.
+get_axe() {
+    local folder=${CARGO_TARGET_DIR:-target}/axe
+    [ ! -e "$folder/node_modules/axe-core/axe.min.js" ] || return 0
+    mkdir -p "$folder"
+    if ! timeout 120 npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --no-package-lock axe-core@4 \
+        >"$folder/log" 2>&1; then
+        echo "setup: no axe-core (npm could not get it): the dashboard's accessibility is not checked" >&2
+    fi
+}
+
+# Unpacks packages, and what they need that is not here, into a folder of the build: nothing is installed, enabled
+# or started, and nobody has to be root. Packages that are installed already are left as they are.
+#   unpack FOLDER PACKAGE…
+unpack() {
+    local folder=${CARGO_TARGET_DIR:-target}/$1; shift
+    [ ! -e "$folder/complete" ] || return 0
+    local archives; mkdir -p "$folder/archives/partial"; archives=$(cd "$folder/archives" && pwd)
+    if ! download "$archives" "$@" >"$folder/log" 2>&1; then
+        echo "setup: no $*: tests that need one of them are skipped where it is not installed ($folder/log)" >&2
+        return 0
+    fi
+    find "$archives" -name '*.deb' -exec dpkg-deb --extract {} "$folder" \;
+    rm -r "$archives"
+    touch "$folder/complete"
+}
+
+download() {
+    local archives=$1; shift
+    command -v apt-get || return 1
+    local get=(timeout 120 apt-get -y -qq --no-install-recommends -o Debug::NoLocking=1 -o "Dir::Cache::archives=$archives")
+    "${get[@]}" --download-only install "$@" && return 0
+    # Perhaps the lists of packages are old or were never fetched, which only root can mend.
+    [ "$(id -u)" -eq 0 ] && timeout 120 apt-get update -qq && "${get[@]}" --download-only install "$@"
+}
+
+main "$@"

@@ -40,6 +40,31 @@ fn a_tree_that_another_tool_fetched_is_taken_over_without_fetching_it_again() {
     }
 }
 
+/// How often the ten files were asked about one by one, when they lie there already and the replica has these
+/// folder pages.
+fn asked_one_by_one(switches: &str) -> usize {
+    let replica = Replica::start(&format!("--small-files {switches}"));
+    let sky = Sky::new(&replica);
+    for minute in 0..10 {
+        lay(&sky, minute, &served(&replica, minute));
+    }
+    let status = sky.ok(&format!("pull {TEN_MINUTES} --out out --json")).json();
+    assert_eq!(status["bytes"]["adopted"], status["bytes"]["done"], "{status}");
+    let asked = replica.end();
+    let is_question = |request: &&Request| request.user_agent.is_some() && request.path.ends_with(".gz");
+    asked.iter().filter(is_question).count()
+}
+
+#[test]
+fn a_folders_page_answers_for_its_files_where_its_sizes_are_exact() {
+    for style in ["table", "apache", "nginx"] {
+        assert_eq!(asked_one_by_one(&format!("--index {style}")), 2, "{style}");
+    }
+    for useless in ["--index apache --index-sizes rounded", "--index off"] {
+        assert_eq!(asked_one_by_one(useless), 10, "{useless}");
+    }
+}
+
 #[test]
 fn verify_keeps_only_what_has_the_right_length_and_passes_its_own_check() {
     let replica = Replica::start("--small-files");

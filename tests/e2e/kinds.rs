@@ -1,6 +1,8 @@
 //! The kinds of failures, as scripts tell them apart.
 
-use skyhaul_tests::{Replica, Sky};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use skyhaul_tests::{Page, Replica, Shelf, Sky};
 
 use crate::{TEN_MINUTES_TREE, name};
 
@@ -59,4 +61,39 @@ fn lengths_alone_are_believed_when_told_so() {
     sky.write("list.txt", format!("{}{TEN_MINUTES_TREE}/{}\n", replica.base(), name(3)));
     sky.ok("pull --urls list.txt --out out --verify length");
     assert_eq!(sky.file("1", "_0603_")["verified"], "length");
+}
+
+#[test]
+fn a_file_that_is_another_one_each_time_is_of_kind_changed() {
+    let versions = AtomicU32::new(0);
+    let shelf = Shelf::open(move |_| {
+        // Each answer is of a new version, and breaks off.
+        let version = versions.fetch_add(1, Ordering::SeqCst);
+        let head = format!("HTTP/1.1 200 OK\r\netag: \"v{version}\"\r\ncontent-length: 9000\r\n\r\n");
+        Page::raw([head.into_bytes(), vec![version as u8; 3_000]].concat())
+    });
+    assert_eq!(kind_of(&format!("{}/x.dat", shelf.base()), "--retries 4"), "changed");
+}
+
+#[test]
+fn damage_at_the_source_is_kept_aside_with_a_report_until_it_is_accepted() {
+    let replica = Replica::start("--small-files --damaged _0603_");
+    let sky = Sky::new(&replica);
+    let url = format!("{}{TEN_MINUTES_TREE}/{}", replica.base(), name(3));
+    sky.write("list.txt", format!("{url}\tdeep/file.pgm.gz\n"));
+    sky.run("pull --urls list.txt --out out").exits(3);
+    assert_eq!(sky.file("1", "file.pgm.gz")["error"]["kind"], "corrupt_at_source");
+    let aside = sky.path("out/.skyhaul/corrupt/deep/file.pgm.gz");
+    let report = std::fs::read(sky.path("out/.skyhaul/corrupt/deep/file.pgm.gz.report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let damaged = std::fs::read(&aside).unwrap();
+    assert_eq!((&report["url"], &report["size"]), (&url.into(), &damaged.len().into()), "{report}");
+    assert_eq!(report["sha256"], skyhaul_tests::hex_sha256(&damaged));
+    assert_eq!(report["fetched"].as_array().map(Vec::len), Some(2), "{report}");
+    assert!(report["problem"].as_str().is_some_and(|problem| !problem.is_empty()), "{report}");
+    // Whoever wants it all the same gets it, marked as what it is.
+    sky.ok("pull --urls list.txt --out out --accept-corrupt");
+    assert_eq!(std::fs::read(sky.path("out/deep/file.pgm.gz")).unwrap(), damaged);
+    assert_eq!(sky.file("1", "file.pgm.gz")["verified"], "none");
+    assert!(!sky.path("out/.skyhaul").exists());
 }

@@ -5,14 +5,20 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
+mod checksums;
 mod commands;
 mod companion;
 mod config;
+mod coverage;
 mod digests;
 mod events;
 mod existing;
 mod exit_codes;
+mod fairness;
 mod faults;
+mod formats;
+mod holds;
+mod hostile;
 mod json;
 mod kill;
 mod kinds;
@@ -23,10 +29,15 @@ mod output;
 mod planning;
 mod privacy;
 mod real_data;
+mod reboot;
+mod refreshing;
 mod refusals;
 mod resume;
 mod roots;
+mod service;
+mod standing;
 mod steering;
+mod troubles;
 mod urls;
 
 /// Ten minutes of one site: ten files, about 20 kB each where files are small.

@@ -5,18 +5,33 @@ use std::collections::BTreeSet;
 use crate::{crates, root};
 
 /// Crate, and the crates of ours that it may use. What is not here may not be.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("http", &["model"]),
     ("archive", &["model", "http"]),
     ("planner", &["model", "archive"]),
     ("queue", &["model"]),
     ("queue-sled", &["model", "queue"]),
-    ("transfer", &["model", "http"]),
-    ("engine", &["model", "archive", "planner", "queue", "transfer", "http"]),
-    ("cli", &["model", "archive", "planner", "queue", "queue-sled", "transfer", "http", "engine", "control"]),
+    ("verify", &["model"]),
+    ("transfer", &["model", "http", "verify"]),
+    ("engine", &["model", "archive", "planner", "queue", "transfer", "http", "verify"]),
+    (
+        "cli",
+        &[
+            "model",
+            "archive",
+            "planner",
+            "queue",
+            "queue-sled",
+            "transfer",
+            "http",
+            "engine",
+            "control",
+            "verify",
+        ],
+    ),
     ("replica", &[]),
-    ("control", &["model", "queue", "engine"]),
+    ("control", &["model", "http", "queue", "engine"]),
 ];
 
 /// Foreign crate, and the crates of ours that may name it.

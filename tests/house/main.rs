@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a house rule that cannot be read fails as a test")]
 
 mod arrows;
+mod rules;
 mod sizes;
 
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn tests_do_not_sleep() {
-    for folder in ["tests/e2e", "crates"] {
+    for folder in ["tests/e2e", "tests/servers", "tests/soak", "crates"] {
         for path in sources(&root().join(folder)) {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(!text.contains("thread::sleep"), "{} sleeps", path.display());

@@ -84,6 +84,21 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits until stdout, as far as it came, is as wanted.
+    ///
+    /// # Panics
+    /// It never was.
+    pub fn wait_stdout(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let seen = self.stdout.wait(DEADLINE, |text| wanted(text));
+        assert!(
+            seen,
+            "{}\nnever said {what}; stdout:\n{}\nstderr:\n{}",
+            self.line,
+            self.stdout.text(),
+            self.stderr.text()
+        );
+    }
+
     /// Waits until stderr, as far as it came, is as wanted.
     ///
     /// # Panics

@@ -22,10 +22,23 @@ pub use tree::{files_below, hex_sha256, published_data};
 pub use wire::{Answer, get};
 
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails: far more than it needs on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Waits until something that cannot be waited for is as wanted, by looking again and again.
+///
+/// # Panics
+/// It never is.
+#[track_caller]
+pub fn eventually(what: &str, mut wanted: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !wanted() {
+        assert!(Instant::now() < until, "there never was {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// Asserts that a JSON object has these keys; more are fine, for the contract lets keys be added.
 ///

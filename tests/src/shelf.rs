@@ -25,6 +25,8 @@ pub struct Page {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// What is sent in place of all that.
+    raw: Option<Vec<u8>>,
 }
 
 /// A server that answers each request with what its function says, and remembers what was asked.
@@ -58,12 +60,17 @@ impl Asked {
 impl Page {
     /// A file's bytes, or any other good answer.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into() }
+        Self { status: 200, headers: Vec::new(), body: body.into(), raw: None }
     }
 
     /// An answer with a status and no body worth reading.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: b"no".to_vec() }
+        Self { status, headers: Vec::new(), body: b"no".to_vec(), raw: None }
+    }
+
+    /// These bytes and nothing else, head and framing included or not, before the connection is closed.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw: Some(bytes.into()), ..Self::status(0) }
     }
 
     /// The same with another body.
@@ -154,6 +161,10 @@ impl Shared {
         let Some(asked) = read_request(&mut BufReader::new(&stream))? else { return Ok(()) };
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
         let page = (self.librarian)(&asked);
+        if let Some(bytes) = &page.raw {
+            stream.write_all(bytes)?;
+            return leave(stream);
+        }
         let mut head = format!("HTTP/1.1 {} Said\r\nContent-Length: {}\r\n", page.status, page.body.len());
         for (name, value) in &page.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -163,12 +174,16 @@ impl Shared {
         if asked.method != "HEAD" {
             stream.write_all(&page.body)?;
         }
-        stream.shutdown(std::net::Shutdown::Write)?;
-        // The client's own end is awaited, so that no byte of the answer is lost to a reset.
-        let mut rest = [0; 256];
-        while stream.read(&mut rest)? > 0 {}
-        Ok(())
+        leave(stream)
     }
+}
+
+fn leave(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.shutdown(std::net::Shutdown::Write)?;
+    // The client's own end is awaited, so that no byte of the answer is lost to a reset.
+    let mut rest = [0; 256];
+    while stream.read(&mut rest)? > 0 {}
+    Ok(())
 }
 
 fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<Asked>> {

@@ -1,0 +1,96 @@
+//! HTTP as it is written on the wire, so that a test can say anything: foreign hosts, foreign origins, other
+//! engines' cookies.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+use skyhaul_tests::DEADLINE;
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// A question to a port of this machine. `Host` and what else there is must be said.
+#[derive(Clone, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) port: u16,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: Vec<(&'a str, String)>,
+    pub(crate) body: String,
+}
+
+impl<'a> Question<'a> {
+    pub(crate) fn get(port: u16, path: &'a str) -> Self {
+        Self {
+            port,
+            method: "GET",
+            path,
+            headers: vec![("Host", format!("127.0.0.1:{port}"))],
+            body: String::new(),
+        }
+    }
+
+    /// The same with another header.
+    pub(crate) fn with(mut self, name: &'a str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same as another method, with a body.
+    pub(crate) fn sent_as(mut self, method: &'a str, body: &str) -> Self {
+        (self.method, self.body) = (method, body.to_owned());
+        self
+    }
+
+    /// Asks over a connection of its own.
+    pub(crate) fn ask(&self) -> Answer {
+        self.try_ask().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path))
+    }
+
+    pub(crate) fn try_ask(&self) -> std::io::Result<Answer> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{}", self.body.len(), self.body)?;
+        read(BufReader::new(stream))
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+    }
+}
+
+/// Reads an answer of a stated length.
+fn read(mut reader: impl BufRead) -> std::io::Result<Answer> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, n)| n.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
