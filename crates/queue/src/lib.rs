@@ -118,9 +118,10 @@ pub trait PlanQueue: Send + Sync {
     /// A job that is planned already is left as it is.
     async fn settle_plan(&self, id: JobId, outcome: PlanOutcome, now: Timestamp) -> Result<()>;
 
-    /// Claims up to `limit` windows that are due, by priority, then job, then in planned order (the parts of
-    /// a split one come behind those that were planned before them). What an earlier claim of a window had
-    /// staged is forgotten. Claims that have expired are given back first, as by [`WindowOutcome::Released`].
+    /// Claims up to `limit` windows that are due, by priority, then by job in turn as files are, then in
+    /// planned order (the parts of a split one come behind those that were planned before them). What an
+    /// earlier claim of a window had staged is forgotten. Claims that have expired are given back first, as
+    /// by [`WindowOutcome::Released`].
     async fn claim_windows(&self, request: ClaimRequest) -> Result<Vec<ClaimedWindow>>;
 
     /// Adds files to a claimed window's listing. They are not seen before the window is settled as listed.

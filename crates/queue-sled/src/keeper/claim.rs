@@ -62,16 +62,9 @@ impl Keeper {
 
     /// Chooses files and puts them under claims.
     fn deal(&mut self, request: &ClaimRequest) -> Result<Vec<FileRef>> {
-        let mut by_priority: BTreeMap<Reverse<i8>, Vec<JobId>> = BTreeMap::new();
-        for job in self.runnable(&request.filter) {
-            by_priority.entry(Reverse(job.settings().priority)).or_default().push(job.id);
-        }
         let lease = Lease { owner: request.owner, until: request.until };
         let mut dealt = Vec::new();
-        for mut ids in by_priority.into_values() {
-            // Who comes behind the job that was served last is first, the others follow in a circle.
-            ids.sort_by_key(|id| (*id <= self.turn, *id));
-            let mut circle = VecDeque::from(ids);
+        for mut circle in self.circles(&request.filter, self.turn) {
             while dealt.len() < request.limit
                 && let Some(id) = circle.pop_front()
             {
@@ -84,6 +77,20 @@ impl Keeper {
             }
         }
         Ok(dealt)
+    }
+
+    /// The jobs of each priority, the highest first: who comes behind the job that was served last is
+    /// first, the others follow in a circle.
+    pub(super) fn circles(&self, filter: &ClaimFilter, last: JobId) -> Vec<VecDeque<JobId>> {
+        let mut by_priority: BTreeMap<Reverse<i8>, Vec<JobId>> = BTreeMap::new();
+        for job in self.runnable(filter) {
+            by_priority.entry(Reverse(job.settings().priority)).or_default().push(job.id);
+        }
+        let circle = |mut ids: Vec<JobId>| {
+            ids.sort_by_key(|id| (*id <= last, *id));
+            VecDeque::from(ids)
+        };
+        by_priority.into_values().map(circle).collect()
     }
 
     fn describe(&mut self, file: FileRef) -> Result<Claim> {

@@ -40,6 +40,8 @@ pub(crate) struct Keeper {
     cache: Cache,
     /// The job that was dealt the last claimed file.
     turn: JobId,
+    /// The job that was dealt the last claimed window.
+    listing_turn: JobId,
     /// The latest time that a claim was made at.
     clock: Timestamp,
     /// Jobs whose ledgers have frames that are not synced.
@@ -62,6 +64,7 @@ impl Keeper {
             jobs,
             cache: Cache::default(),
             turn: JobId(0),
+            listing_turn: JobId(0),
             clock: Timestamp::MIN,
             unsynced: BTreeSet::new(),
             revision: watch::Sender::new(Revision(1)),

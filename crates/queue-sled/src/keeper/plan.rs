@@ -1,7 +1,5 @@
 //! Commands of planning.
 
-use std::cmp::Reverse;
-
 use jiff::Timestamp;
 use skyhaul_model::{FileSpec, JobId, Plan, WindowId, WindowRecord, WindowState};
 use skyhaul_queue::{
@@ -40,15 +38,18 @@ impl Keeper {
     pub(crate) fn claim_windows(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimedWindow>> {
         self.clock = self.clock.max(request.now);
         self.expire_windows(request.now)?;
-        let mut order: Vec<JobId> = self.runnable(&request.filter).map(|job| job.id).collect();
-        order.sort_by_key(|id| self.jobs.get(id).map(|job| Reverse(job.settings().priority)));
         let mut claimed = Vec::new();
-        for id in order {
-            self.job_mut(id)?.dispatch.wake(request.now);
+        for mut circle in self.circles(&request.filter, self.listing_turn) {
             while claimed.len() < request.limit
-                && let Some(window) = self.job_mut(id)?.dispatch.windows.pop_first()
+                && let Some(id) = circle.pop_front()
             {
-                claimed.push(self.claim_window(id, window, request)?);
+                let dispatch = &mut self.job_mut(id)?.dispatch;
+                dispatch.wake(request.now);
+                if let Some(window) = dispatch.windows.pop_first() {
+                    claimed.push(self.claim_window(id, window, request)?);
+                    self.listing_turn = id;
+                    circle.push_back(id);
+                }
             }
         }
         self.changed |= !claimed.is_empty();

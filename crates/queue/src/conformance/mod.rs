@@ -41,6 +41,7 @@ macro_rules! conformance_tests {
             plan {
                 a_plan_is_settled_once
                 a_refused_plan_is_final_until_put_back
+                a_long_plan_does_not_hold_up_a_short_one
                 windows_are_claimed_by_priority_and_due_time
                 staged_files_are_unseen_until_the_window_is_listed
                 a_new_claim_forgets_what_was_staged

@@ -33,7 +33,19 @@ pub async fn a_refused_plan_is_final_until_put_back(queue: &dyn Queue) {
     assert_eq!(job(queue, id).await.windows.total, 1);
 }
 
-/// Higher priority first, then the older job, then planned order; never before the due time.
+/// Jobs of one priority are listed in turn, and the turn goes on from claim to claim.
+pub async fn a_long_plan_does_not_hold_up_a_short_one(queue: &dyn Queue) {
+    let long = planned(queue, new_job("long"), 0..9).await;
+    let short = planned(queue, new_job("short"), 0..2).await;
+    let mut places = Vec::new();
+    for second in 1..3 {
+        let claimed = claim_windows(queue, 3, second).await;
+        places.extend(claimed.iter().map(|claimed| (claimed.job, claimed.window.id.0)));
+    }
+    assert_eq!(places, [(long, 0), (short, 0), (long, 1), (short, 1), (long, 2), (long, 3)]);
+}
+
+/// Higher priority first, then planned order; never before the due time.
 pub async fn windows_are_claimed_by_priority_and_due_time(queue: &dyn Queue) {
     let low = planned(queue, new_job("low"), 0..2).await;
     let high = planned(queue, NewJob { priority: 5, ..new_job("high") }, 0..2).await;

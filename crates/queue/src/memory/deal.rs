@@ -1,43 +1,49 @@
-//! Which files are claimed next: by priority, then job by job in turn, then in listing order.
+//! Who is next: by priority, then job by job in turn, then in listing order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use skyhaul_model::{FileSeq, FileState};
+use skyhaul_model::{FileSeq, FileState, JobId};
 
 use super::State;
 use super::job::Job;
-use crate::{ClaimRequest, FileRef};
+use crate::{ClaimFilter, ClaimRequest, FileRef};
 
 impl State {
     /// Chooses the files of a claim, and remembers whose turn it was last.
     pub(super) fn deal(&mut self, request: &ClaimRequest) -> Vec<FileRef> {
-        let mut by_priority: BTreeMap<Reverse<i8>, Vec<&Job>> = BTreeMap::new();
-        for job in self.runnable(&request.filter) {
-            by_priority.entry(Reverse(job.priority)).or_default().push(job);
-        }
         let mut dealt = BTreeSet::new();
         let mut order = Vec::new();
-        let mut turn = self.turn;
-        for mut jobs in by_priority.into_values() {
-            // Who comes behind the job that was served last is first, the others follow in a circle.
-            jobs.sort_by_key(|job| (job.id <= turn, job.id));
-            let mut circle = VecDeque::from(jobs);
+        for mut circle in self.circles(&request.filter, self.turn) {
             while order.len() < request.limit
-                && let Some(job) = circle.pop_front()
+                && let Some(id) = circle.pop_front()
             {
-                if let Some(seq) = job.first_due(request.now, &dealt) {
-                    let file = FileRef { job: job.id, seq };
+                let seq = self.jobs.get(&id).and_then(|job| job.first_due(request.now, &dealt));
+                if let Some(seq) = seq {
+                    let file = FileRef { job: id, seq };
                     dealt.insert(file);
                     order.push(file);
-                    turn = job.id;
-                    circle.push_back(job);
+                    self.turn = id;
+                    circle.push_back(id);
                 }
             }
         }
-        self.turn = turn;
         order
+    }
+
+    /// The jobs of each priority, the highest first: who comes behind the job that was served last is
+    /// first, the others follow in a circle.
+    pub(super) fn circles(&self, filter: &ClaimFilter, last: JobId) -> Vec<VecDeque<JobId>> {
+        let mut by_priority: BTreeMap<Reverse<i8>, Vec<JobId>> = BTreeMap::new();
+        for job in self.runnable(filter) {
+            by_priority.entry(Reverse(job.priority)).or_default().push(job.id);
+        }
+        let circle = |mut ids: Vec<JobId>| {
+            ids.sort_by_key(|id| (*id <= last, *id));
+            VecDeque::from(ids)
+        };
+        by_priority.into_values().map(circle).collect()
     }
 }
 

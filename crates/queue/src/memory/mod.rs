@@ -35,6 +35,8 @@ struct State {
     jobs: BTreeMap<JobId, Job>,
     /// The job that was given the last claimed file.
     turn: JobId,
+    /// The job that was given the last claimed window.
+    listing_turn: JobId,
     /// The latest time that a claim was made at.
     clock: Timestamp,
 }
@@ -43,7 +45,8 @@ impl MemoryQueue {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        let state = State { next_id: 1, jobs: BTreeMap::new(), turn: JobId(0), clock: Timestamp::MIN };
+        let (turn, listing_turn) = (JobId(0), JobId(0));
+        let state = State { next_id: 1, jobs: BTreeMap::new(), turn, listing_turn, clock: Timestamp::MIN };
         Self { state: Mutex::new(state), revision: watch::Sender::new(Revision(1)) }
     }
 
@@ -51,7 +54,7 @@ impl MemoryQueue {
     /// under them, and whose turn it is.
     pub fn forget_claims(&self) {
         let mut state = self.lock();
-        state.turn = JobId(0);
+        (state.turn, state.listing_turn) = (JobId(0), JobId(0));
         state.clock = Timestamp::MIN;
         for job in state.jobs.values_mut() {
             for window in &mut job.windows {

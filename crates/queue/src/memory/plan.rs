@@ -1,7 +1,5 @@
 //! Planning in the queue in memory.
 
-use std::cmp::Reverse;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use skyhaul_model::{FileError, FileSpec, JobId, Plan, Trouble, WindowId, WindowState};
@@ -38,12 +36,17 @@ impl PlanQueue for MemoryQueue {
         self.change(|state| {
             state.clock = state.clock.max(request.now);
             expire(state, request.now);
-            let mut order: Vec<JobId> = state.runnable(&request.filter).map(|job| job.id).collect();
-            order.sort_by_key(|id| state.jobs.get(id).map(|job| Reverse(job.priority)));
             let mut claimed = Vec::new();
-            for id in order {
-                let wanted = request.limit - claimed.len();
-                claimed.extend(state.job_mut(id)?.claim_windows(&request, wanted));
+            for mut circle in state.circles(&request.filter, state.listing_turn) {
+                while claimed.len() < request.limit
+                    && let Some(id) = circle.pop_front()
+                {
+                    if let Some(window) = state.job_mut(id)?.claim_window(&request) {
+                        claimed.push(window);
+                        state.listing_turn = id;
+                        circle.push_back(id);
+                    }
+                }
             }
             Ok(claimed)
         })
@@ -132,17 +135,14 @@ impl Job {
         self.troubles.note(trouble);
     }
 
-    fn claim_windows(&mut self, request: &ClaimRequest, wanted: usize) -> Vec<ClaimedWindow> {
-        let job = self.id;
+    fn claim_window(&mut self, request: &ClaimRequest) -> Option<ClaimedWindow> {
         let due = |window: &&mut Window| {
             window.is_waiting() && window.record.not_before.is_none_or(|at| at <= request.now)
         };
-        let claim = |window: &mut Window| {
-            let lease = Lease { owner: request.owner, until: request.until };
-            window.claim = Some(WindowClaim { lease, staged: Vec::new() });
-            ClaimedWindow { job, window: window.record.clone() }
-        };
-        self.windows.iter_mut().filter(due).take(wanted).map(claim).collect()
+        let window = self.windows.iter_mut().find(due)?;
+        let lease = Lease { owner: request.owner, until: request.until };
+        window.claim = Some(WindowClaim { lease, staged: Vec::new() });
+        Some(ClaimedWindow { job: self.id, window: window.record.clone() })
     }
 }
 
