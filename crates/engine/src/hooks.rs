@@ -163,19 +163,7 @@ mod tests {
     use skyhaul_queue::JobQueue;
 
     use super::*;
-
-    /// A network that nobody answers on.
-    struct Nowhere;
-
-    #[async_trait::async_trait]
-    impl Fetch for Nowhere {
-        async fn fetch(
-            &self,
-            _: skyhaul_http::Request,
-        ) -> Result<skyhaul_http::Response, skyhaul_http::FetchError> {
-            std::future::pending().await
-        }
-    }
+    use crate::nowhere::Nowhere;
 
     /// A job in `out` that has come to its end, with one failed file.
     async fn ended(out: &Path, on_complete: &str) -> JobRecord {

@@ -162,6 +162,10 @@ impl Jobs {
         let Some(record) = self.queue.job(id).await? else {
             return Ok(Err(FileError::new(ErrorKind::Disk, format!("job {id} was removed"))));
         };
+        // They would share their partial files.
+        if self.in_hand.values().any(|other| other.record.key == record.key) {
+            return Ok(Err(put_away()));
+        }
         let headers = match header_map(&self.queue.secret_headers(id).await?) {
             Ok(headers) => headers,
             Err(reason) => return Ok(Err(reason)),
@@ -174,6 +178,11 @@ impl Jobs {
         let stop = self.stop.child_token();
         Ok(opened.map(|root| InHand { record, root: Arc::new(root), headers, stop, removed: false }))
     }
+}
+
+/// A job that was removed has its last work ended before its successor begins.
+fn put_away() -> FileError {
+    FileError::new(ErrorKind::Disk, "an earlier job for the same files is still being put away")
 }
 
 /// The list comes right behind the job; it is missing for longer only when its command broke off in between.
@@ -193,4 +202,34 @@ fn header_map(headers: &[SecretHeader]) -> Result<HeaderMap, FileError> {
         map.append(name, value);
     }
     Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{JobPolicy, Query};
+    use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
+
+    use super::*;
+    use crate::nowhere::Nowhere;
+
+    #[tokio::test]
+    async fn a_removed_job_is_put_away_before_its_successor_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let mut jobs = Jobs::new(Arc::clone(&queue) as _, Arc::new(Nowhere), CancellationToken::new());
+        let new = || {
+            let source = Source::Manifest { digest: "d".into() };
+            let query = Query { source, out: dir.path().display().to_string() };
+            let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
+            let (name, priority, headers, input) = (None, 0, Vec::new(), None);
+            NewJob { query, policy, name, priority, headers, input }
+        };
+        let first = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        assert!(jobs.take(first).await.unwrap().is_ok());
+        queue.remove_job(first).await.unwrap();
+        let second = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        assert_eq!(jobs.take(second).await.unwrap().err(), Some(put_away()));
+        jobs.let_go(first).unwrap();
+        assert!(jobs.take(second).await.unwrap().is_ok());
+    }
 }

@@ -9,6 +9,8 @@ mod engine;
 mod hooks;
 mod jobs;
 mod listed;
+#[cfg(test)]
+mod nowhere;
 mod outcomes;
 mod planning;
 mod progress;
