@@ -15,7 +15,11 @@ impl Engine {
     /// A worker has ended.
     pub(crate) async fn on_finished(&mut self, finished: Finished) -> Result<(), EngineError> {
         let Finished { claim, what, took } = finished;
-        self.tally.note(|counts| counts.attempt_seconds.observe_time(took));
+        let received = self.work.received_total();
+        self.tally.note(|counts| {
+            counts.attempt_seconds.observe_time(took);
+            counts.received_bytes = received;
+        });
         match what {
             What::Transferred(End::Whole(whole)) | What::Recovered(Recovery::Part(whole)) => {
                 self.work.forget(claim.file);
