@@ -78,8 +78,8 @@ impl Order {
     /// Whether `--all` means this job.
     fn is_meant_by_all(self, job: &JobRecord) -> bool {
         match self {
-            Self::Pause | Self::Cancel => !job.state().is_final(),
-            Self::Resume => job.state() == JobState::Paused,
+            Self::Pause | Self::Cancel => !job.state().is_final() || stands_by(job),
+            Self::Resume => job.state() == JobState::Paused || stands_still(job),
             Self::Retry => has_failures(job),
             Self::Refresh => job.intent != Intent::Cancelled,
             Self::Remove => true,
@@ -90,12 +90,12 @@ impl Order {
     fn needless(self, job: &JobRecord) -> Option<&'static str> {
         let state = job.state();
         let needless = match self {
-            Self::Pause => state.is_final() || job.intent == Intent::Paused,
+            Self::Pause => (state.is_final() && !stands_by(job)) || job.intent == Intent::Paused,
             Self::Resume => {
-                matches!(state, JobState::Completed | JobState::Failed)
+                (matches!(state, JobState::Completed | JobState::Failed) && !stands_still(job))
                     || (job.intent == Intent::Run && job.hold.is_none())
             }
-            Self::Cancel => state == JobState::Completed,
+            Self::Cancel => state == JobState::Completed && !stands_by(job),
             Self::Retry => !has_failures(job),
             Self::Refresh => job.intent == Intent::Cancelled || job.plan == Plan::Unplanned,
             Self::Remove => false,
@@ -152,6 +152,16 @@ impl Order {
 
 fn has_failures(job: &JobRecord) -> bool {
     job.files.failed > 0 || job.is_unlisted()
+}
+
+/// Whether a job that has come to its end will go on by itself.
+fn stands_by(job: &JobRecord) -> bool {
+    job.next_listing_at().is_some()
+}
+
+/// Whether a standing job was paused between two rounds.
+fn stands_still(job: &JobRecord) -> bool {
+    job.policy.follow.is_some() && job.intent == Intent::Paused
 }
 
 fn tell_leftovers(note: Option<String>, context: &Context) {
@@ -225,6 +235,13 @@ mod tests {
         job
     }
 
+    /// A standing job between two rounds.
+    fn standing(intent: Intent) -> JobRecord {
+        let mut job = JobRecord { intent, ..samples::finished_job() };
+        job.policy.follow = Some(skyhaul_model::Follow::default());
+        job
+    }
+
     fn held() -> JobRecord {
         JobRecord { hold: Some(FileError::new(ErrorKind::Disk, "full")), ..samples::job() }
     }
@@ -245,6 +262,11 @@ mod tests {
             (Order::Cancel, job(Run), true),
             (Order::Cancel, failed(), true),
             (Order::Cancel, samples::finished_job(), false),
+            (Order::Pause, standing(Run), true),
+            (Order::Pause, standing(Paused), false),
+            (Order::Resume, standing(Run), false),
+            (Order::Resume, standing(Paused), true),
+            (Order::Cancel, standing(Run), true),
             (Order::Retry, failed(), true),
             (Order::Retry, job(Run), false),
             (Order::Refresh, samples::finished_job(), true),
