@@ -146,6 +146,10 @@ fn take_lock(root: &Path) -> Result<File, FileError> {
     let lock = ours.join(LOCK);
     for _ in 0..LOCK_TRIES {
         make_ours(&ours)?;
+        // Followed, a link would make a file wherever it points to.
+        if fs::symlink_metadata(&lock).is_ok_and(|found| found.is_symlink()) {
+            durable::remove(&lock).map_err(|error| disk_error("remove the link", &lock, &error))?;
+        }
         let file = match durable::open_lock(&lock) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|error| disk_error("open", &lock, &error))?,
@@ -233,6 +237,18 @@ mod tests {
         assert!(out.join(".skyhaul/lock").exists());
         second.close();
         assert!(out.is_dir() && !out.join(".skyhaul").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_locks_place_is_not_followed() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(dir.path().join(OURS)).unwrap();
+        let target = outside.path().join("made");
+        std::os::unix::fs::symlink(&target, dir.path().join(".skyhaul/lock")).unwrap();
+        let root = OutputRoot::open(dir.path()).unwrap();
+        assert!(!target.exists() && dir.path().join(".skyhaul/lock").is_file());
+        root.close();
     }
 
     #[test]
