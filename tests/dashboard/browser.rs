@@ -104,10 +104,10 @@ impl Browser {
         self.tell("/execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an element's text holds this.
+    /// Waits until the text of one of the elements holds this.
     pub(crate) fn wait_text(&self, selector: &str, text: &str) {
         self.wait(&format!(
-            "document.querySelector({})?.textContent.includes({})",
+            "[...document.querySelectorAll({})].some((element) => element.textContent.includes({}))",
             json!(selector),
             json!(text)
         ));
