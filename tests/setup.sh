@@ -16,15 +16,9 @@ for_building() {
         echo "setup: no cargo found: install a Rust toolchain from https://rustup.rs first" >&2
         exit 1
     fi
-    if ! command -v cc >/dev/null; then
-        if command -v apt-get >/dev/null; then
-            as_root=(); [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-            "${as_root[@]}" apt-get update -qq
-            "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc libc6-dev
-        else
-            echo "setup: no C compiler found: install gcc or clang with your system's packages" >&2
-            exit 1
-        fi
+    if ! command -v cc >/dev/null && ! get_packages gcc libc6-dev; then
+        echo "setup: no C compiler found: install gcc or clang with your system's packages" >&2
+        exit 1
     fi
     for component in rustfmt clippy; do
         if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
@@ -39,20 +33,32 @@ for_testing() {
     get_axe
 }
 
-# A browser wants its fonts and settings in their places: it is installed, where root asks.
+# Installs packages, as root or by sudo; fails where neither will do.
+#   get_packages PACKAGE…
+get_packages() {
+    command -v apt-get >/dev/null || return 1
+    local apt=(timeout 300 apt-get -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120)
+    as_root "${apt[@]}" install "$@" >/dev/null 2>&1 && return 0
+    # Perhaps the lists of packages are old or were never fetched.
+    as_root "${apt[@]}" update >/dev/null 2>&1 && as_root "${apt[@]}" install "$@" >/dev/null 2>&1
+}
+
+as_root() {
+    local sudo=()
+    [ "$(id -u)" -eq 0 ] || sudo=(sudo --prompt="setup: the password for sudo apt-get, please: ")
+    # Where nobody can answer, nobody is asked.
+    [ ${#sudo[@]} -eq 0 ] || [ -t 0 ] || sudo+=(--non-interactive)
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# A browser wants its fonts and settings in their places: it is installed.
 install_browser() {
     local missing=() program
     for program in chromium:chromium chromedriver:chromium-driver promtool:prometheus; do
         command -v "${program%%:*}" >/dev/null || missing+=("${program##*:}")
     done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        local get=(timeout 300 apt-get -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120)
-        export DEBIAN_FRONTEND=noninteractive
-        "${get[@]}" install "${missing[@]}" >/dev/null 2>&1 && return 0
-        timeout 120 apt-get update -qq >/dev/null 2>&1 && "${get[@]}" install "${missing[@]}" >/dev/null 2>&1 && return 0
-    fi
-    echo "setup: no ${missing[*]}: the dashboard's tests that need them are skipped" >&2
+    [ ${#missing[@]} -eq 0 ] || get_packages "${missing[@]}" ||
+        echo "setup: no ${missing[*]} (install them as root): the dashboard's tests that need them are skipped" >&2
 }
 
 # The checks of accessibility that the dashboard's tests run in the browser; MPL-2.0, and no part of what is built.
@@ -88,7 +94,7 @@ download() {
     local get=(timeout 120 apt-get -y -qq --no-install-recommends -o Debug::NoLocking=1 -o "Dir::Cache::archives=$archives")
     "${get[@]}" --download-only install "$@" && return 0
     # Perhaps the lists of packages are old or were never fetched, which only root can mend.
-    [ "$(id -u)" -eq 0 ] && timeout 120 apt-get update -qq && "${get[@]}" --download-only install "$@"
+    as_root timeout 120 apt-get update -qq && "${get[@]}" --download-only install "$@"
 }
 
 main "$@"
