@@ -28,8 +28,8 @@ fn whole_fetches(requests: &[Request]) -> usize {
 #[test]
 fn an_hour_killed_ten_times_arrives_byte_true_with_little_waste_and_nothing_done_twice() {
     const KILLS: usize = 10;
-    // Slow enough that ten kills cannot come too late, even on a machine busy with other tests.
-    let replica = Replica::start("--rate 600k");
+    // Slow enough that ten kills cannot come too late, nor each cost much, even on a machine busy with other tests.
+    let replica = Replica::start("--rate 2M");
     let sky = Sky::new(&replica);
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let mut done_before: Vec<(u64, BTreeSet<String>)> = Vec::new();
