@@ -27,7 +27,7 @@ pub(crate) struct Facts {
     pub(crate) sha256: [u8; 32],
     /// Its digests by all algorithms that were asked for.
     pub(crate) digests: Digests,
-    /// Its format's own verdict, or what is wrong with it; none where there was no check.
+    /// Its format's own verdict, or what is wrong with it; none where there was no check, or it was given up.
     pub(crate) container: Option<Result<(), String>>,
     /// What its first bytes look like.
     pub(crate) first: FirstBytes,
@@ -99,7 +99,8 @@ impl Checks {
     /// What was learnt, at the file's end.
     pub(crate) fn finish(self) -> Facts {
         let first = self.first_bytes();
-        let container = self.container.map(|check| check.finish().map_err(|damage| damage.to_string()));
+        let verdict = self.container.and_then(Container::finish);
+        let container = verdict.map(|verdict| verdict.map_err(|damage| damage.to_string()));
         let digests = self.hashers.finish();
         Facts { size: self.length, sha256: digests.sha256(), digests, container, first }
     }

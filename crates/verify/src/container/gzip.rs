@@ -7,6 +7,7 @@
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::budget::Budget;
 use super::{Check, Container, Damage};
 
 /// How much is inflated at a time; what comes out is looked at and forgotten.
@@ -29,6 +30,7 @@ pub(super) struct Gzip {
     crc: Hasher,
     inflated: u32,
     output: Vec<u8>,
+    budget: Budget,
     inner: Option<Container>,
 }
 
@@ -57,6 +59,7 @@ impl Gzip {
             crc: Hasher::new(),
             inflated: 0,
             output: Vec::with_capacity(WINDOW_BYTES),
+            budget: Budget::default(),
             inner,
         }
     }
@@ -178,6 +181,7 @@ impl Gzip {
         if status != Status::StreamEnd && taken == 0 && self.output.is_empty() {
             return Err(damaged());
         }
+        self.budget.spend(taken as u64, self.output.len() as u64);
         self.crc.update(&self.output);
         // The trailer keeps the length modulo 2^32.
         self.inflated = self.inflated.wrapping_add(self.output.len() as u32);
@@ -214,10 +218,14 @@ impl Gzip {
 
 impl Check for Gzip {
     fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Damage> {
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && !self.is_given_up() {
             self.step(&mut bytes)?;
         }
         Ok(())
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.budget.is_spent()
     }
 
     fn finish(&mut self) -> Result<(), Damage> {
@@ -232,7 +240,7 @@ impl Check for Gzip {
 
 /// The verdict on what was inside a compressed file.
 pub(super) fn finish_inner(inner: Option<Container>) -> Result<(), Damage> {
-    let verdict = inner.map_or(Ok(()), Container::finish);
+    let verdict = inner.and_then(Container::finish).unwrap_or(Ok(()));
     verdict.map_err(|damage| format!("holds a file that {damage}").into())
 }
 

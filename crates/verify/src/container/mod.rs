@@ -6,6 +6,7 @@
 //! file, and gives the same verdict however the bytes were cut. Nothing here survives a crash: what was
 //! received is simply read again.
 
+mod budget;
 mod bzip2;
 mod gzip;
 mod hdf5;
@@ -46,6 +47,11 @@ trait Check: Send + Sync {
     /// The next bytes, at least one.
     fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage>;
 
+    /// Whether the check has been given up, so that there will be no verdict.
+    fn is_given_up(&self) -> bool {
+        false
+    }
+
     /// The file ends here.
     fn finish(&mut self) -> Result<(), Damage>;
 }
@@ -67,19 +73,20 @@ impl Container {
 
     /// The next bytes of the file.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.damage.is_none() && !bytes.is_empty() {
+        if self.damage.is_none() && !self.check.is_given_up() && !bytes.is_empty() {
             self.damage = self.check.feed(bytes).err();
         }
     }
 
-    /// The verdict at the file's end.
+    /// The verdict at the file's end: whether it is sound, else what is wrong with it; of several faults the first.
     ///
-    /// # Errors
-    /// What is wrong with the file; of several faults the first.
-    pub fn finish(mut self) -> Result<(), Damage> {
+    /// None when the check was given up, since the file unfolds into more than anybody would look through.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Result<(), Damage>> {
         match self.damage {
-            Some(damage) => Err(damage),
-            None => self.check.finish(),
+            Some(damage) => Some(Err(damage)),
+            None if self.check.is_given_up() => None,
+            None => Some(self.check.finish()),
         }
     }
 }

@@ -8,6 +8,9 @@ use super::{Container, Damage, plain};
 
 const BLOCK: usize = 512;
 
+/// The longest pax header that is looked into: room for every path and comment.
+const LONGEST_PAX: u64 = 64 << 10;
+
 /// An archive as far as it was seen.
 #[derive(Debug)]
 pub(super) struct Tar {
@@ -16,10 +19,23 @@ pub(super) struct Tar {
     count: u64,
     /// The present member's check.
     member: Option<Container>,
+    /// What is looked at next.
+    awaits: Awaits,
     /// What passes at the moment.
     passing: Passing,
     /// Zeros that fill up the present member's last block.
     padding: u64,
+    /// The next member's size, where a pax header told it: it may be too large for the member's own.
+    next_size: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    Header,
+    /// A further block that tells of a member's holes, before so many bytes of its content.
+    Holes(u64),
+    /// So many bytes of pax records, filled up to whole blocks.
+    Pax(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +49,8 @@ enum Passing {
 impl Tar {
     /// The check of an archive; of its members those with this extension are looked into.
     pub(super) fn of(members: Option<String>) -> Self {
-        Self { members, count: 0, member: None, passing: Passing::Content, padding: 0 }
+        let (awaits, passing) = (Awaits::Header, Passing::Content);
+        Self { members, count: 0, member: None, awaits, passing, padding: 0, next_size: None }
     }
 
     fn begin(&mut self, header: &[u8]) -> Result<Step, Damage> {
@@ -47,8 +64,29 @@ impl Tar {
         self.count = number;
         self.member = self.check_of(header);
         self.passing = Passing::Content;
+        match header.get(156) {
+            Some(b'x') if (1..=LONGEST_PAX).contains(&size) => {
+                self.awaits = Awaits::Pax(size);
+                Ok(Step::Take(size.next_multiple_of(BLOCK as u64) as usize))
+            }
+            // GNU's own form of a file with holes.
+            Some(b'S') if header.get(482) == Some(&1) => self.holes(size),
+            _ => {
+                let told = self.next_size.take().filter(|_| has_content(header));
+                Ok(self.content(told.unwrap_or(size)))
+            }
+        }
+    }
+
+    fn holes(&mut self, size: u64) -> Result<Step, Damage> {
+        self.awaits = Awaits::Holes(size);
+        Ok(Step::Take(BLOCK))
+    }
+
+    fn content(&mut self, size: u64) -> Step {
+        self.awaits = Awaits::Header;
         self.padding = size.next_multiple_of(BLOCK as u64) - size;
-        Ok(Step::Pass(size))
+        Step::Pass(size)
     }
 
     fn check_of(&self, header: &[u8]) -> Option<Container> {
@@ -69,6 +107,16 @@ impl Structure for Tar {
     }
 
     fn take(&mut self, block: &[u8]) -> Result<Step, Damage> {
+        match self.awaits {
+            Awaits::Header => {}
+            Awaits::Holes(size) if block.get(504) == Some(&1) => return self.holes(size),
+            Awaits::Holes(size) => return Ok(self.content(size)),
+            Awaits::Pax(length) => {
+                let records = usize::try_from(length).ok().and_then(|length| block.get(..length));
+                self.next_size = records.and_then(pax_size);
+                return Ok(self.content(0));
+            }
+        }
         if block.iter().any(|&byte| byte != 0) {
             return self.begin(block);
         }
@@ -96,7 +144,7 @@ impl Structure for Tar {
             return Ok(Step::Take(BLOCK));
         }
         self.passing = Passing::Padding;
-        let verdict = self.member.take().map_or(Ok(()), Container::finish);
+        let verdict = self.member.take().and_then(Container::finish).unwrap_or(Ok(()));
         verdict.map_err(|damage| format!("has a damaged member: member {} {damage}", self.count))?;
         Ok(Step::Pass(self.padding))
     }
@@ -134,9 +182,27 @@ fn size_of(header: &[u8]) -> Option<u64> {
         }
         text => octal(text)?,
     };
-    let has_content = !matches!(header.get(156)?, b'1'..=b'6');
-    let size = if has_content { size } else { 0 };
+    let size = if has_content(header) { size } else { 0 };
     i64::try_from(size).is_ok().then_some(size)
+}
+
+fn has_content(header: &[u8]) -> bool {
+    !matches!(header.get(156), Some(b'1'..=b'6'))
+}
+
+/// The size that pax records (`LENGTH KEY=VALUE`, each on a line) tell of the next member.
+fn pax_size(mut records: &[u8]) -> Option<u64> {
+    while !records.is_empty() {
+        let blank = records.iter().position(|&byte| byte == b' ')?;
+        let length: usize = std::str::from_utf8(&records[..blank]).ok()?.parse().ok()?;
+        let record = records.get(blank + 1..length)?;
+        if let Some(size) = record.strip_prefix(b"size=") {
+            let size = std::str::from_utf8(size.strip_suffix(b"\n")?).ok()?.parse().ok()?;
+            return i64::try_from(size).is_ok().then_some(size);
+        }
+        records = &records[length..];
+    }
+    None
 }
 
 /// An octal number among blanks and zeros.

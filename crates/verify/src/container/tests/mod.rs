@@ -5,13 +5,14 @@ mod real;
 mod samples;
 
 use super::Container;
+use super::budget::Budget;
 use samples::{Stack, bz2, chunk, gz, hdf5, jpeg, picture, save_file, superblock, tar, tar_header};
 
 /// What a check of this name says of these bytes, as they come in pieces of `size`.
 fn verdict_in(name: &str, bytes: &[u8], size: usize) -> Result<(), String> {
     let mut container = Container::of(name).unwrap();
     bytes.chunks(size).for_each(|piece| container.feed(piece));
-    container.finish().map_err(|damage| damage.to_string())
+    container.finish().unwrap().map_err(|damage| damage.to_string())
 }
 
 fn verdict(name: &str, bytes: &[u8]) -> Result<(), String> {
@@ -116,6 +117,27 @@ fn bzip2_tells_what_is_wrong() {
     let at = damaged.len() - 6;
     damaged[at] ^= 1;
     tells("a.bz2", &damaged, "is damaged within bzip2 stream 2");
+}
+
+#[test]
+fn a_file_that_unfolds_without_end_is_given_up() {
+    let finish = |bytes: &[u8]| {
+        let mut container = Container::of("a.bz2").unwrap();
+        bytes.chunks(1000).for_each(|piece| container.feed(piece));
+        container.finish()
+    };
+    // Each of these few bytes has a decompressor of 3.6 MB set up.
+    let stream = bz2(b"");
+    assert_eq!(finish(&stream.repeat(1000)), Some(Ok(())));
+    assert_eq!(finish(&stream.repeat(1300)), None);
+    assert_eq!(finish(&[stream.repeat(1300), b"no bzip2".to_vec()].concat()), None, "nobody looks any more");
+    let mut budget = Budget::default();
+    budget.spend(10, (1 << 30) + 1000);
+    assert!(!budget.is_spent());
+    budget.spend(0, 1);
+    assert!(budget.is_spent());
+    budget.spend(u64::MAX, u64::MAX);
+    assert!(!budget.is_spent(), "a large file may unfold into a larger one");
 }
 
 #[test]
@@ -233,6 +255,46 @@ fn tar_headers_of_every_make() {
     );
     // A hard link tells its target's size and has no content.
     assert_eq!(verdict("a.tar", &[tar_header("link", 9, b'1'), end].concat()), Ok(()));
+}
+
+#[test]
+fn tar_members_with_holes() {
+    let (end, content) = (vec![0; 1024], [b"abc".as_slice(), &[0; 509]].concat());
+    let mut sparse = tar_header("sparse", 3, b'S');
+    sparse[482] = 1;
+    samples::sign(&mut sparse, samples::Sum::Unsigned);
+    // Where the content lies among the holes goes on in blocks of its own, which the size leaves out.
+    let (mut more, last) = (vec![b'7'; 512], [b'7', 0].repeat(256));
+    more[504] = 1;
+    let bytes = [sparse, more, last, content, end].concat();
+    assert_eq!(verdict("a.tar", &bytes), Ok(()));
+    tells("a.tar", &bytes[..1400], "ends within tar member 1");
+}
+
+#[test]
+fn tar_members_whose_size_is_told_before_them() {
+    let (end, content) = (vec![0; 1024], [b"abc".as_slice(), &[0; 509]].concat());
+    let large = |records: &str| {
+        let mut block = records.as_bytes().to_vec();
+        block.resize(512, 0);
+        [
+            tar_header("pax", records.len(), b'x'),
+            block,
+            tar_header("large", 0, b'0'),
+            content.clone(),
+            end.clone(),
+        ]
+        .concat()
+    };
+    assert_eq!(verdict("a.tar", &large("12 path=a/b\n9 size=3\n")), Ok(()));
+    for records in
+        ["9 size=9999999999999999999999\n", "9 size=x\n", "nonsense", "999 size=3\n", "11 comment=\n"]
+    {
+        tells("a.tar", &large(records), "fails the checksum of its tar header 3");
+    }
+    // It counts for one member alone.
+    let two = [large("9 size=3\n")[..2048].to_vec(), tar(&[("next", b"")])].concat();
+    assert_eq!(verdict("a.tar", &two), Ok(()));
 }
 
 #[test]

@@ -165,7 +165,7 @@ proptest! {
             container.feed(&bytes[from..to]);
             from = to;
         }
-        let in_pieces = container.finish().map_err(|damage| damage.to_string());
+        let in_pieces = container.finish().unwrap().map_err(|damage| damage.to_string());
         prop_assert_eq!(in_pieces, verdict(name, &bytes));
     }
 }
