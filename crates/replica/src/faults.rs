@@ -185,6 +185,26 @@ pub enum DatasetShape {
     Legacy1,
     /// Without `file_time_resolution`.
     Legacy2,
+    /// `legacy1` for PyAuroraX 1.3.3 and earlier, whose `User-Agent` says so, and `current` for all others.
+    ByAgent,
+}
+
+impl DatasetShape {
+    /// The shape that a client gets which calls itself so.
+    pub(crate) fn told_to(self, agent: Option<&str>) -> Self {
+        let version = agent.and_then(|agent| agent.strip_prefix("python-pyaurorax/"));
+        let mut numbers = version.into_iter().flat_map(|text| text.split('.')).map(str::parse::<u32>);
+        let mut number = || numbers.next().and_then(Result::ok);
+        match (self, number(), number(), number()) {
+            (Self::ByAgent, Some(major), minor, patch)
+                if (major, minor.unwrap_or(0), patch.unwrap_or(0)) <= (1, 3, 3) =>
+            {
+                Self::Legacy1
+            }
+            (Self::ByAgent, ..) => Self::Current,
+            (shape, ..) => shape,
+        }
+    }
 }
 
 /// Whether `total_bytes` is ever filled in.

@@ -1,8 +1,9 @@
 //! Range arithmetic and validators: which part of a file a request gets, decided from headers alone.
 
 use http::HeaderMap;
-use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 
+use crate::dates;
 use crate::faults::Ranges;
 
 /// What a file is known by at the moment of an answer, as its headers spell it.
@@ -36,9 +37,7 @@ pub(crate) fn part(headers: &HeaderMap, len: u64, validators: &Validators, range
     {
         return Part::PreconditionFailed;
     }
-    if let Some(known) = text(headers, &IF_NONE_MATCH)
-        && names_weakly(known, validators.etag.as_deref())
-    {
+    if is_known(headers, validators) {
         return Part::NotModified;
     }
     let (Some(range), Ranges::On | Ranges::WrongTotal | Ranges::WrongStart) = (text(headers, &RANGE), ranges)
@@ -94,6 +93,16 @@ fn resolve(range: &str, len: u64) -> Part {
         }
     };
     if first >= len { Part::Unsatisfiable } else { Part::Range { first, last, total: len } }
+}
+
+/// Whether the client has this version already. A tag that it names leaves its date without a say (RFC 9110 section 13.1.3).
+fn is_known(headers: &HeaderMap, validators: &Validators) -> bool {
+    if let Some(known) = text(headers, &IF_NONE_MATCH) {
+        return names_weakly(known, validators.etag.as_deref());
+    }
+    let since = text(headers, &IF_MODIFIED_SINCE).and_then(dates::read_http);
+    let modified = validators.last_modified.as_deref().and_then(dates::read_http);
+    matches!((modified, since), (Some(modified), Some(since)) if modified <= since)
 }
 
 /// The strong comparison that If-Range asks for: a strong ETag, or the exact date if that is strong.
@@ -163,7 +172,8 @@ mod tests {
             date_is_strong: true,
         };
         let weak = Validators { etag: Some("W/\"a\"".into()), date_is_strong: false, ..strong.clone() };
-        let cases: [(&Validators, &str, &str, Part); 11] = [
+        let dateless = Validators { last_modified: None, ..strong.clone() };
+        let cases: [(&Validators, &str, &str, Part); 16] = [
             (&strong, "if-range", "\"a\"", range(5, 9)),
             (&strong, "if-range", "\"b\"", Part::Whole),
             (&strong, "if-range", "W/\"a\"", Part::Whole),
@@ -175,6 +185,11 @@ mod tests {
             (&strong, "if-match", "\"x\", \"a\"", range(5, 9)),
             (&strong, "if-match", "\"x\"", Part::PreconditionFailed),
             (&strong, "if-none-match", "W/\"a\"", Part::NotModified),
+            (&strong, "if-modified-since", "Mon, 10 Mar 2014 07:00:00 GMT", Part::NotModified),
+            (&strong, "if-modified-since", "Mon, 10 Mar 2014 07:00:01 GMT", Part::NotModified),
+            (&strong, "if-modified-since", "Mon, 10 Mar 2014 06:59:59 GMT", range(5, 9)),
+            (&strong, "if-modified-since", "some day", range(5, 9)),
+            (&dateless, "if-modified-since", "Mon, 10 Mar 2014 07:00:00 GMT", range(5, 9)),
         ];
         for (validators, name, value, expected) in cases {
             let mut headers = HeaderMap::new();
@@ -182,6 +197,16 @@ mod tests {
             headers.insert(HeaderName::from_static(name), value.parse().unwrap());
             assert_eq!(part(&headers, 100, validators, Ranges::On), expected, "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn a_tag_leaves_the_date_without_a_say() {
+        let (tag, date) = (Some("\"a\"".to_owned()), Some("Mon, 10 Mar 2014 07:00:00 GMT".to_owned()));
+        let validators = Validators { etag: tag, last_modified: date.clone(), date_is_strong: true };
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_MODIFIED_SINCE, date.unwrap().parse().unwrap());
+        headers.insert(IF_NONE_MATCH, "\"b\"".parse().unwrap());
+        assert_eq!(part(&headers, 100, &validators, Ranges::On), Part::Whole);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) async fn answer(
     let reply = if path.starts_with("/api/") {
         let body = Limited::new(body, REQUEST_BODY_MAX).collect().await;
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        api::serve(&shared, &head.method, &path, query, &body).await
+        api::serve(&shared, &head.method, &path, query, &head.headers, &body).await
     } else {
         page_or_file(&shared, &head.method, &path, &head.headers).await
     };

@@ -8,7 +8,8 @@ mod urls;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::header::USER_AGENT;
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::body::Reply;
@@ -25,9 +26,15 @@ pub(crate) async fn serve(
     method: &Method,
     path: &str,
     query: &str,
+    headers: &HeaderMap,
     body: &[u8],
 ) -> Reply {
-    let (faults, ticket) = shared.desk.api_request(path);
+    let (mut faults, ticket) = shared.desk.api_request(path);
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let shape = faults.dataset_shape.told_to(agent);
+    if shape != faults.dataset_shape {
+        Arc::make_mut(&mut faults).dataset_shape = shape;
+    }
     pause(faults.latency_api).await;
     if let Some(refusal) = faults.refuse_api.filter(|refusal| ticket.strikes(refusal.when, "refuse-api")) {
         return refuse(refusal);

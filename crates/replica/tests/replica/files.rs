@@ -28,6 +28,18 @@ async fn a_url_always_has_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_file_that_has_not_changed_since_is_not_sent_again() {
+    let replica = start(Faults::default()).await;
+    let date = get(&replica, FILE).await.header("last-modified").unwrap().to_owned();
+    let answer = request(&replica, "GET", FILE, &[("if-modified-since", &date)]).await;
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+    assert_eq!(answer.header("last-modified"), Some(date.as_str()));
+    let long_ago = "Thu, 01 Jan 1970 00:00:00 GMT";
+    assert_eq!(request(&replica, "GET", FILE, &[("if-modified-since", long_ago)]).await.status, 200);
+    replica.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_gzipped_file_holds_its_frames() {
     let replica = Replica::start(Config::default()).await.unwrap();
     let cases = [

@@ -118,6 +118,25 @@ async fn older_shapes_of_a_dataset_lack_fields() {
 }
 
 #[tokio::test]
+async fn old_clients_are_told_the_older_shape_by_their_name() {
+    let replica = start(Faults { dataset_shape: DatasetShape::ByAgent, ..Faults::default() }).await;
+    let table = [
+        ("python-pyaurorax/1.3.3", false),
+        ("python-pyaurorax/0.13", false),
+        ("python-pyaurorax/1.3.4", true),
+        ("python-pyaurorax/2.0", true),
+        ("python-pyaurorax/new", true),
+        ("skyhaul/0.1.0", true),
+    ];
+    for (agent, is_current) in table {
+        let target = "/api/v1/data_distribution/datasets?name=REGO_RAW";
+        let dataset = request(&replica, "GET", target, &[("user-agent", agent)]).await.json()[0].clone();
+        assert_eq!(dataset.get("file_time_resolution").is_some(), is_current, "{agent}");
+    }
+    replica.shutdown().await;
+}
+
+#[tokio::test]
 async fn observatories_and_dark_hours() {
     let replica = start(Faults::default()).await;
     for (query, count) in
