@@ -7,7 +7,7 @@ CARGO ?= cargo
 DEMO_DIR ?= demo-data
 FILES ?= 1M
 
-.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-controller screenshots fuzz deny clean
+.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-dashboard bench-controller bench-peers screenshots fuzz deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -53,8 +53,15 @@ bench: ## time the hot pieces
 bench-queue: ## the queue at a size: files in and done a second, bytes, memory, opening, rebuilding (FILES=10M, about six minutes)
 	$(CARGO) run --release --locked --package skyhaul-benches --bin bench-queue -- $(FILES)
 
+bench-dashboard: ## what an open page costs the engine at ten thousand jobs, in processor time (two minutes)
+	$(CARGO) build --release --package skyhaul --package skyhaul-replica --bins --locked
+	$(CARGO) test --release --package skyhaul-tests --test dashboard --locked cost -- --ignored --nocapture
+
 bench-controller: ## draw what the controller makes of simulated links and servers (docs/controller.svg)
 	$(CARGO) test --package skyhaul-http --lib --locked controller::curves::draw -- --ignored --exact
+
+bench-peers: build ## skyhaul beside curl, wget2, aria2 and others over emulated links, with ratios (BENCH_DIR, ROWS, REPEATS)
+	@benches/peers.sh target/release/skyhaul
 
 screenshots: setup ## take the pictures of the dashboard in docs anew
 	$(CARGO) build --package skyhaul --package skyhaul-replica --bins --locked

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends")]
 
+pub mod answers;
 pub mod night;
 pub mod usage;
 

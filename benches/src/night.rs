@@ -11,6 +11,9 @@ use skyhaul_queue::NewJob;
 const SITES: [&str; 12] =
     ["atha", "fsim", "fsmi", "gako", "gill", "inuv", "kapu", "kuuj", "mcgr", "pina", "rank", "snkq"];
 
+/// The tree that the files lie in.
+pub const PREFIX: &str = "https://data.example/sort_by_project/THEMIS/asi/stream0";
+
 /// Minutes of a day.
 const MINUTES: u64 = 1_440;
 
@@ -57,7 +60,7 @@ impl Night {
         let start = self.start();
         let target = WindowTarget::Listing {
             dataset: "THEMIS_ASI_RAW".to_owned(),
-            prefix: "https://data.example/sort_by_project/THEMIS/asi/stream0".to_owned(),
+            prefix: PREFIX.to_owned(),
             site: None,
             device: None,
             start,
@@ -78,7 +81,7 @@ impl Night {
             "{day}/{name}_themis{device:02}/ut{hour:02}/{date}_{hour:02}{minute:02}_{name}_themis{device:02}_full.pgm.gz"
         );
         FileSpec {
-            url: format!("https://data.example/sort_by_project/THEMIS/asi/stream0/{file}"),
+            url: format!("{PREFIX}/{file}"),
             path: RelPath::parse(&format!("THEMIS_ASI_RAW/{file}")).map_err(|error| {
                 skyhaul_model::FileError::new(skyhaul_model::ErrorKind::Path, error.to_string())
             }),

@@ -66,6 +66,7 @@ fn assignment(root: Arc<OutputRoot>) -> Assignment {
         received: 0,
         boot: "boot".into(),
         recheck: None,
+        spare: Arc::default(),
         last_error: None,
     }
 }

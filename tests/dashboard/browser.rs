@@ -143,7 +143,13 @@ impl Browser {
     pub(crate) fn complaints(&self) -> Vec<String> {
         let entries = self.tell("/se/log", &json!({ "type": "browser" }));
         let entries = entries.as_array().cloned().unwrap_or_default();
-        entries.iter().filter_map(|entry| entry["message"].as_str().map(str::to_owned)).collect()
+        // The browser also tells of its own affairs, such as how slow a busy machine is.
+        let is_serious = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        entries
+            .iter()
+            .filter(is_serious)
+            .filter_map(|entry| entry["message"].as_str().map(str::to_owned))
+            .collect()
     }
 
     fn text(&self) -> String {

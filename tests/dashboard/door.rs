@@ -8,13 +8,13 @@ use crate::http::{Answer, Question};
 use crate::{link, program};
 
 /// A dashboard's port, and the cookie that a link was changed for.
-struct Session {
+pub(crate) struct Session {
     port: u16,
     cookie: String,
 }
 
 impl Session {
-    fn open(sky: &Sky) -> Self {
+    pub(crate) fn open(sky: &Sky) -> Self {
         let link = link(sky);
         let (port, path) = parts(&link);
         let entered = Question::get(port, path).ask();
@@ -24,7 +24,7 @@ impl Session {
         Self { port, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
-    fn get<'a>(&self, path: &'a str) -> Question<'a> {
+    pub(crate) fn get<'a>(&self, path: &'a str) -> Question<'a> {
         Question::get(self.port, path).with("Cookie", self.cookie.clone())
     }
 }
@@ -144,6 +144,24 @@ fn foreign_hosts_and_foreign_pages_are_refused() {
     assert_eq!(get().ask().status, 200, "the session has outlived it all");
     let files = session.get("/v1/jobs").sent_as("POST", "{}").with("Origin", own);
     assert_refused(&files.ask(), 403);
+}
+
+/// A policy can name a command that is run at a job's end.
+#[test]
+fn a_page_may_rename_a_job_but_not_make_it_run_programs() {
+    let (_replica, sky) = corner();
+    sky.ok("submit THEMIS_ASI_RAW --start 2022-01-01 --end 2022-01-01 --site gill --out out --no-start");
+    sky.ok("pause 1");
+    let session = Session::open(&sky);
+    let patch = |change: &str| {
+        let own = format!("http://127.0.0.1:{}", session.port);
+        session.get("/v1/jobs/1").sent_as("PATCH", change).with("Origin", own).ask()
+    };
+    let policy = session.get("/v1/jobs/1").ask().json()["policy"].clone();
+    assert_eq!(policy["retries"], 10, "{policy}");
+    assert_refused(&patch(&format!("{{\"policy\":{policy}}}")), 403);
+    assert_eq!(patch("{\"name\":\"night\",\"priority\":3}").status, 204);
+    assert_eq!(sky.status("night")["priority"], 3);
 }
 
 #[test]

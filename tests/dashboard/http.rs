@@ -2,7 +2,10 @@
 //! engines' cookies.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use skyhaul_tests::DEADLINE;
@@ -56,6 +59,15 @@ impl<'a> Question<'a> {
     }
 
     pub(crate) fn try_ask(&self) -> std::io::Result<Answer> {
+        read(BufReader::new(self.send()?))
+    }
+
+    /// Asks for events, and counts them as they come.
+    pub(crate) fn follow(&self) -> Following {
+        Following::read(self.send().unwrap_or_else(|error| panic!("{}: {error}", self.path)))
+    }
+
+    fn send(&self) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(DEADLINE))?;
         let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", self.method, self.path);
@@ -63,7 +75,42 @@ impl<'a> Question<'a> {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         write!(stream, "{head}Content-Length: {}\r\n\r\n{}", self.body.len(), self.body)?;
-        read(BufReader::new(stream))
+        Ok(stream)
+    }
+}
+
+/// A stream of events that is read by a thread for as long as this lives.
+pub(crate) struct Following {
+    stream: TcpStream,
+    told: Arc<(AtomicU64, AtomicU64)>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Following {
+    fn read(stream: TcpStream) -> Self {
+        let told = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let (lines, counted) = (BufReader::new(stream.try_clone().unwrap()), Arc::clone(&told));
+        let reader = std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                counted.0.fetch_add(line.starts_with("data:").into(), Ordering::Relaxed);
+                counted.1.fetch_add(line.len() as u64 + 1, Ordering::Relaxed);
+            }
+        });
+        Self { stream, told, reader: Some(reader) }
+    }
+
+    /// How many events have come, and how many bytes.
+    pub(crate) fn told(&self) -> (u64, u64) {
+        (self.told.0.load(Ordering::Relaxed), self.told.1.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
     }
 }
 

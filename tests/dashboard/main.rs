@@ -5,6 +5,7 @@
 
 mod axe;
 mod browser;
+mod cost;
 mod door;
 mod hook;
 mod http;

@@ -6,6 +6,9 @@ use crate::browser::Browser;
 use crate::door::orderer;
 use crate::{link, root};
 
+/// The job in detail has come some way.
+const HUNDREDS: &str = "[...document.querySelectorAll('#detail .gauge')].some((gauge) => /Files [1-9]\\d\\d+ of/.test(gauge.textContent))";
+
 #[test]
 #[ignore = "writes docs/*.png; 'make screenshots' runs it"]
 fn three_jobs() {
@@ -21,7 +24,7 @@ fn three_jobs() {
     browser.go(&link(&sky));
     browser.look_as("light", 1280, 860);
     browser.run("location.hash = '#job=2'");
-    browser.wait("[...document.querySelectorAll('#detail .gauge')].some((gauge) => /Files [1-9]\\d\\d+ of/.test(gauge.textContent))");
+    browser.wait(HUNDREDS);
     take(&browser, "dashboard-3-jobs");
     browser.look_as("dark", 1280, 860);
     take(&browser, "dashboard-3-jobs-dark");
@@ -35,7 +38,6 @@ fn three_thousand_jobs() {
     let sky = Sky::new(&replica);
     sky.ok("engine start");
     let order = orderer(&sky);
-    sky.ok("submit THEMIS_ASI_RAW --start 2022-01-01 --end 2022-01-05 --site gill --out days --name five-days-at-Gillam");
     let sites = ["gill", "fsmi", "rank", "fsim", "atha", "pina", "inuv", "kuuj"];
     for number in 0..2_999_u32 {
         let (day, site) = (number / 8 % 28 + 1, sites[number as usize % sites.len()]);
@@ -60,8 +62,10 @@ fn three_thousand_jobs() {
     browser.wait(
         "Number(document.querySelector('[data-show=finished] b').textContent.replace(/\\D/g, '')) > 600",
     );
-    browser.run("location.hash = '#job=1'");
-    browser.wait_text("#detail .gauge", "Files");
+    sky.ok("submit THEMIS_ASI_RAW --start 2022-01-01 --end 2022-01-05 --site gill --out days --name five-days-at-Gillam --priority 50");
+    browser.run("location.hash = '#job=3000'");
+    browser.wait(HUNDREDS);
+    browser.wait_text("[aria-selected=true]", "five-days-at-Gillam");
     take(&browser, "dashboard-3000-jobs");
 }
 

@@ -1,6 +1,6 @@
 //! Kindness to the archive: no more connections, requests and bytes than were allowed.
 
-use skyhaul_tests::{Replica, Request, Sky};
+use skyhaul_tests::{Replica, Request, Sky, eventually};
 
 use crate::TEN_MINUTES;
 
@@ -64,11 +64,7 @@ fn connections_are_used_again() {
 #[test]
 fn requests_are_spaced_evenly_with_no_burst() {
     let requests = pulled_from("", "--requests-per-second 12");
-    let mut came: Vec<_> = requests.iter().map(|request| request.came_ms).collect();
-    came.sort_unstable();
-    // Any ten requests in a row take at least nine intervals; a late arrival may make one look shorter.
-    let shortest = came.windows(10).map(|ten| ten[9] - ten[0]).min();
-    assert!(shortest >= Some(9 * 1000 / 12 - 250), "ten requests within {shortest:?} ms");
+    assert_spaced(&requests, 12);
 }
 
 #[test]
@@ -94,4 +90,61 @@ fn a_job_of_its_own_wishes_does_not_exceed_the_engines() {
     assert_eq!(sky.status("1")["state"], "completed");
     let most = most_at_once(&replica.end());
     assert!(most <= 2, "{most} at once");
+}
+
+/// A corner whose engine is up and takes what comes.
+fn with_engine(switches: &str) -> (Replica, Sky) {
+    let replica = Replica::start(&format!("--small-files {switches}"));
+    let sky = Sky::new(&replica);
+    sky.ok("engine start");
+    (replica, sky)
+}
+
+const HALF_AN_HOUR: &str = "THEMIS_ASI_RAW --start 2022-01-01T06:00 --end 2022-01-01T06:29 --site gill";
+
+#[test]
+fn a_jobs_own_limits_hold_in_an_engine_that_was_up_before() {
+    let (replica, sky) = with_engine("--latency-files 60");
+    sky.ok(&format!("submit {HALF_AN_HOUR} --out out --connections 2"));
+    assert_eq!(sky.ok("watch 1 --json").json()["files"]["done"], 30);
+    let before = replica.requests().len();
+    let most = most_at_once(&replica.requests());
+    assert!(most <= 2, "{most} at once");
+    sky.ok(&format!("submit {HALF_AN_HOUR} --out again --requests-per-second 12"));
+    assert_eq!(sky.ok("watch 2 --json").json()["files"]["done"], 30);
+    assert_spaced(&replica.requests()[before..], 12);
+}
+
+/// Any ten requests in a row take at least nine intervals; a late arrival may make one look shorter.
+fn assert_spaced(requests: &[Request], per_second: u64) {
+    let mut came: Vec<_> = requests.iter().map(|request| request.came_ms).collect();
+    came.sort_unstable();
+    let shortest = came.windows(10).map(|ten| ten[9] - ten[0]).min();
+    assert!(shortest >= Some(9 * 1000 / per_second - 250), "ten requests within {shortest:?} ms");
+}
+
+#[test]
+fn a_job_that_limits_itself_holds_nobody_up_and_takes_up_another_rate_at_once() {
+    let (_replica, sky) = with_engine("");
+    sky.ok(&format!("submit {HALF_AN_HOUR} --out out --limit-rate 3k"));
+    eventually("files in work", || sky.status("1")["files"]["active"].as_u64() > Some(0));
+    sky.ok(&format!("submit {TEN_MINUTES} --out other"));
+    assert_eq!(sky.ok("watch 2 --json").json()["files"]["done"], 10);
+    // Its seven hundred kilobytes take four minutes.
+    let slow = sky.status("1");
+    assert_eq!(slow["state"], "running", "{slow}");
+    sky.ok("set 1 --limit-rate off");
+    assert_eq!(sky.ok("watch 1 --json").json()["files"]["done"], 30);
+}
+
+#[test]
+fn an_engines_own_settings_hold_where_a_job_says_nothing() {
+    let replica = Replica::start("--small-files --damaged all");
+    let sky = Sky::new(&replica);
+    let query = "THEMIS_ASI_RAW --start 2022-01-01T06:00 --end 2022-01-01T06:01 --site gill";
+    sky.ok(&format!("submit {query} --out plain --no-start"));
+    sky.ok(&format!("submit {query} --out strict --no-start --verify auto"));
+    sky.run("engine run --until-idle --verify length").exits(3);
+    assert_eq!(sky.status("1")["files"]["done"], 2);
+    assert_eq!(sky.status("2")["files"]["failed"], 2, "a job's own wish wins");
 }

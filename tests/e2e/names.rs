@@ -192,3 +192,42 @@ fn within_one_list_a_path_cannot_be_both_a_file_and_a_folder() {
     assert_eq!(failed[0]["error"]["kind"], "path");
     assert_eq!(sky.status("1")["files"]["done"], 2);
 }
+
+#[test]
+fn names_that_differ_by_case_or_unicode_form_alone_never_take_each_others_place() {
+    let (shelf, sky) = shelf_of_everything();
+    let targets = ["/Gill.bin", "/gill.bin", "/%C3%A9.bin", "/e%CC%81.bin", "/Ut06/x.bin", "/ut06/x.bin"];
+    let lines = targets.map(|target| format!("{}{target}", shelf.base()));
+    sky.write("list.txt", lines.join("\n"));
+    let ended = sky.run(&format!("pull --urls list.txt --out out --base {}", shelf.base()));
+    let keeps_apart = !sky.path("out/GILL.BIN").exists() && cfg!(not(target_vendor = "apple"));
+    ended.exits(if keeps_apart { 0 } else { 3 });
+    for file in sky.ok("files 1 --json").json_lines() {
+        let (url, path) = (file["url"].as_str().unwrap(), file["path"].as_str().unwrap());
+        if file["state"] == "done" {
+            let lies = std::fs::read_to_string(sky.path("out").join(path)).unwrap();
+            assert_eq!(format!("{}{lies}", shelf.base()), url);
+        } else {
+            assert!(!keeps_apart, "{file}");
+            assert_eq!(file["error"]["kind"], "path");
+        }
+    }
+}
+
+#[test]
+fn two_jobs_with_one_destination_take_turns() {
+    let body = |target: &str| target.repeat(100_000);
+    let shelf = Shelf::open(move |asked| Page::ok(body(&asked.target)));
+    let sky = Sky::at(shelf.base());
+    for name in ["one", "two"] {
+        sky.write(&format!("{name}.txt"), format!("{}/{name}\tx/y.bin", shelf.base()));
+        sky.ok(&format!("submit --urls {name}.txt --out out --no-start"));
+    }
+    sky.ok("engine run --until-idle");
+    for job in ["1", "2"] {
+        assert_eq!(sky.status(job)["state"], "completed");
+    }
+    let lies = std::fs::read_to_string(sky.path("out/x/y.bin")).unwrap();
+    assert!([body("/one"), body("/two")].contains(&lies), "a mixture of {} bytes", lies.len());
+    assert!(!sky.path("out/.skyhaul").exists());
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skyhaul_tests::{Replica, Sky, files_below};
+use skyhaul_tests::{Replica, Sky, eventually, files_below};
 
 use crate::{TEN_MINUTES, landing};
 
@@ -116,6 +116,22 @@ fn a_changed_priority_takes_effect_at_once() {
     assert!(sky.status("1")["files"]["pending"].as_u64() > Some(0), "the other job went on beside it");
     sky.ok(&format!("{} --priority 20", job("05")));
     assert_eq!(sky.status("1")["priority"], 20);
-    sky.run("set 2 --in-flight 3").exits(2);
+    sky.run("set 2 --cacert ca.pem").exits(2);
     sky.run("set 9 --priority 1").exits(5);
+}
+
+#[test]
+fn an_engine_outlives_a_job_that_is_removed_while_it_is_listed() {
+    let replica = Replica::start("--small-files --latency-api 700");
+    let sky = Sky::new(&replica);
+    sky.ok("engine start");
+    let pid = sky.engine();
+    sky.ok(&format!("submit {TEN_MINUTES} --out out"));
+    // The catalogue has been asked: the listing is next, and takes its time.
+    replica.wait("the catalogue's answer", |requests| !requests.is_empty());
+    eventually("a listing that is waited for", || sky.status("1")["windows"]["total"] == 1);
+    sky.ok("remove 1");
+    sky.ok(&format!("submit {TEN_MINUTES} --out other"));
+    assert_eq!(sky.ok("watch 2 --json").json()["files"]["done"], 10);
+    assert_eq!(sky.engine(), pid, "it was another engine");
 }

@@ -40,7 +40,7 @@ fn a_soak_of_one_seed() {
 #[ignore = "takes minutes: make soak"]
 fn soaks_of_many_seeds() {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
-    let extent = Extent { minutes: 24, kills: 10 };
+    let extent = Extent { minutes: 40, kills: 10 };
     if let Some(seed) = number("SKYHAUL_SOAK_SEED") {
         return soak(seed, extent);
     }
@@ -90,7 +90,7 @@ fn soak(seed: u64, extent: Extent) {
 /// How often it is pulled at most. A few tries are enough for what rarely passes (a page in the place of a file, say),
 /// so now and then a file fails that could be had, or for a reason that was chance: then a person pulls again, and so
 /// does this, until each file has been as it must be once. What is done stays done, and the watcher never sleeps.
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 16;
 
 /// How often a pull is killed because it takes too long.
 const KILLS_MORE: u32 = 4;

@@ -63,7 +63,7 @@ const LINE: [(&str, &[&str]); 24] = [
     ("index", &["table", "apache", "nginx", "off"]),
     ("index-sizes", &["exact", "rounded"]),
     ("detail", &["text", "list"]),
-    ("dataset-shape", &["current", "legacy1", "legacy2"]),
+    ("dataset-shape", &["current", "legacy1", "legacy2", "by-agent"]),
     ("total-bytes", &["sum", "null"]),
     ("twins", &["", "all"]),
     ("wrong-digest", &["", "p:0.01"]),
@@ -103,9 +103,10 @@ impl Profile {
         format!("{} --start {DAY}T00:00 --end {DAY}T00:{last:02}", DATASETS.map(|(name, _)| name).join(" "))
     }
 
-    /// The flags that make skyhaul as patient, and as quick to lose its patience, as the faults want it.
+    /// The flags that make skyhaul as patient, and as quick to lose its patience, as the faults want it: few tries,
+    /// since waits double with each, and more pulls instead.
     pub(crate) fn flags(&self) -> &'static str {
-        "--retries 30 --timeout 2"
+        "--retries 6 --timeout 2"
     }
 
     /// The replica's switches for the faults of the source.

@@ -148,6 +148,7 @@ impl Disk {
             Call::Write { inode, offset, bytes } => self.change(*inode, blocks(*offset, bytes)),
             Call::SetLength { inode, length } => self.change(*inode, vec![ByteChange::SetLength(*length)]),
             Call::Sync { inode } => self.sync(self.by_inode[inode]),
+            Call::SyncAll => (0..self.nodes.len()).for_each(|id| self.sync(id)),
             // Sockets and the like are no files, and so unknown here.
             Call::Rename { from, to } => self.rename(&[(from, None), (to, self.find(from))]),
             Call::Link { path, further } => self.rename(&[(further, self.find(path))]),
@@ -376,6 +377,13 @@ mod tests {
         assert_eq!(left(&calls[..3], Survival::ALL), "d/a=new");
         // The name is safe and the bytes are not: this is why a file is synced before it is renamed.
         assert_eq!(left(&calls, Survival::NONE), "d/a=");
+    }
+
+    #[test]
+    fn all_is_safe_once_all_was_synced() {
+        let calls = [create(4, "b"), write(4, 0, b"x"), rename("d/a", "a"), Call::SyncAll, write(4, 0, b"y")];
+        assert_eq!(left(&calls[..3], Survival::NONE), "d/a=old");
+        assert_eq!(left(&calls, Survival::NONE), "a=old b=x");
     }
 
     #[test]

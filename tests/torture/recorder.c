@@ -2,7 +2,7 @@
  * a power cut at any moment may leave of it.
  *
  * To be preloaded (LD_PRELOAD) with RECORDER_ROOT, the folder, and RECORDER_LOG, the log. The program's own calls are
- * carried out as ever, but for fsync and fdatasync: what they would wait for is decided later by whoever reads
+ * carried out as ever, but for fsync, fdatasync and syncfs: what they would wait for is decided later by whoever reads
  * the log, and nothing here pulls a plug. What it writes to stdout is recorded as well: what a program has said, it
  * may be taken at its word for.
  *
@@ -14,6 +14,7 @@
  *   W     file      offset  bytes                        bytes were written
  *   T     file      length                               a file was cut or lengthened
  *   S     any                                            a file or folder was synced
+ *   F                                                    all that lies there was synced
  *   R                       old path      new path       a name was changed
  *   L                       path          further path   a further name was given
  *   U                       path                         a name was removed
@@ -248,6 +249,16 @@ static int sync_recorded(int fd, long call) {
 
 int fsync(int fd) { return sync_recorded(fd, SYS_fsync); }
 int fdatasync(int fd) { return sync_recorded(fd, SYS_fdatasync); }
+
+int syncfs(int fd) {
+    uint64_t inode;
+    if (!is_watched(fd, &inode))
+        return (int)syscall(SYS_syncfs, fd);
+    pthread_mutex_lock(&lock);
+    record('F', 0, 0, NULL, 0, NULL);
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
 
 int mkdirat(int folder, const char *given, mode_t mode) {
     char path[PATH_MAX];

@@ -1,22 +1,30 @@
 //! `bench-queue [FILES] [FOLDER]`: the queue's figures at a size, as a table: how fast files come in and are
-//! worked off, what a file costs on disk, how much memory it takes, how long opening, rebuilding and asking take.
+//! worked off, what a file costs on disk, how much memory it takes, how long opening, rebuilding and asking take;
+//! then how fast an archive's answers and a list of URLs become files of a queue.
 //!
 //! FILES is a number such as `1M` (the default); FOLDER is where the state directory is made (and removed).
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends")]
 #![expect(clippy::print_stdout, reason = "its answer is a table")]
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use skyhaul_archive::Archive;
+use skyhaul_benches::answers::Answers;
 use skyhaul_benches::night::{self, Night};
 use skyhaul_benches::usage;
-use skyhaul_model::{JobId, parse_bytes};
+use skyhaul_engine::list_slices;
+use skyhaul_model::{JobId, Query, Source, parse_bytes};
+use skyhaul_planner::{ListForm, Listed, list_window, take_in};
 use skyhaul_queue::{
-    ClaimFilter, ClaimRequest, JobQueue, LeaseOwner, PlanOutcome, PlanQueue, WindowOutcome, WorkQueue,
+    ClaimFilter, ClaimRequest, Input, JobQueue, LeaseOwner, NewJob, PlanOutcome, PlanQueue, WindowOutcome,
+    WorkQueue,
 };
 use skyhaul_queue_sled::{BootId, SledQueue};
 use tokio::task::JoinSet;
@@ -24,6 +32,9 @@ use tokio::task::JoinSet;
 /// Who claims at the same time, and files of a claim.
 const WORKERS: usize = 64;
 const BATCH: usize = 64;
+
+/// Windows that are listed at the same time.
+const LISTERS: usize = 4;
 
 /// Files that are staged at once.
 const STAGE: usize = 1_024;
@@ -55,6 +66,61 @@ async fn main() {
     let begun = Instant::now();
     queue.remove_job(job).await.unwrap();
     row("removing the job", begun.elapsed(), "");
+    close(queue).await;
+
+    let queue = Arc::new(open(&folder.path().join("planned"), "opening another").await);
+    list_answers(&queue, files).await;
+    take_list(&queue, folder.path(), files).await;
+    close(Arc::into_inner(queue).unwrap()).await;
+}
+
+/// From an archive's answers to files of a queue, as an engine does it: with several listers.
+async fn list_answers(queue: &Arc<SledQueue>, files: u64) {
+    let archive = Archive::new(Arc::new(Answers::of(Night(0))), "https://archive.example").unwrap();
+    let job = plan(queue, files).await;
+    usage::forget_peak();
+    let begun = Instant::now();
+    let mut listers = JoinSet::new();
+    for _ in 0..LISTERS {
+        listers.spawn(lister(Arc::clone(queue), archive.clone(), job));
+    }
+    listers.join_all().await;
+    rate("from answers", queue.job(job).await.unwrap().unwrap().files.total, begun.elapsed());
+}
+
+async fn lister(queue: Arc<SledQueue>, archive: Archive, job: JobId) {
+    while let Some(claim) = queue.claim_windows(request(job, 1)).await.unwrap().pop() {
+        let (id, target) = (claim.window.id, claim.window.target);
+        let Listed::Files(mut files) = list_window(&archive, &target, Arc::new([])).await.unwrap() else {
+            unreachable!("this archive splits nothing")
+        };
+        while let Some(batch) = files.next_batch().await.unwrap() {
+            queue.stage_files(job, id, batch).await.unwrap();
+        }
+        let listed = WindowOutcome::Listed { bytes: files.bytes };
+        queue.settle_window(job, id, listed, Timestamp::now()).await.unwrap();
+    }
+}
+
+/// From a list of URLs in a file to files of a queue, as `submit --urls` does it.
+async fn take_list(queue: &SledQueue, folder: &Path, files: u64) {
+    let list = folder.join("list");
+    let mut out = BufWriter::new(File::create(&list).unwrap());
+    for number in 0..files {
+        let file = Night(number / night::FILES).file(number % night::FILES);
+        writeln!(out, "{}", file.url).unwrap();
+    }
+    drop(out);
+    usage::forget_peak();
+    let (begun, form) = (Instant::now(), ListForm::Urls { base: None });
+    let taken = take_in(&mut BufReader::new(File::open(&list).unwrap()), &form, folder).unwrap();
+    let source = Source::Urls { digest: taken.digest.clone(), base: None };
+    let input = Input { path: taken.path().to_owned(), windows: taken.windows.clone() };
+    let new = NewJob { input: Some(input), query: Query { source, out: "/data".to_owned() }, ..night::job() };
+    let job = queue.create_job(new, Timestamp::now()).await.unwrap().id;
+    row("list, read and kept", begun.elapsed(), "");
+    list_slices(queue, job, LeaseOwner(1)).await.unwrap();
+    rate("from a list", queue.job(job).await.unwrap().unwrap().files.total, begun.elapsed());
 }
 
 async fn open(state: &Path, what: &str) -> SledQueue {

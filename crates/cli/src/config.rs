@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use skyhaul_http::RateLimit;
@@ -14,7 +15,7 @@ use skyhaul_queue::SecretHeader;
 use toml::{Table, Value};
 
 use crate::args::{
-    OnExistingArg, StandingDefaults, TransferArgs, VerifyArg, folder, header, http_url, positive,
+    OnExistingArg, StandingDefaults, TransferArgs, VerifyArg, count, folder, header, http_url, positive,
     request_rate, seconds, told_url,
 };
 use crate::error::CliError;
@@ -40,11 +41,13 @@ pub(crate) struct Config {
     pub(crate) standing: StandingDefaults,
     /// `dashboard-port`.
     pub(crate) dashboard_port: Option<u16>,
+    /// `forget-after`.
+    pub(crate) forget_after: Option<Duration>,
     /// The transfer flags.
     pub(crate) transfer: TransferArgs,
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "window",
     "every",
     "state-dir",
@@ -71,6 +74,7 @@ const KEYS: [&str; 26] = [
     "on-complete-url",
     "log-format",
     "dashboard-port",
+    "forget-after",
 ];
 
 impl Config {
@@ -106,12 +110,13 @@ impl Config {
             json: keys.switch("json")?,
             loudness: keys.loudness()?,
             no_progress: keys.switch("no-progress")?,
-            log_format: keys.read("log-format", |text| LogFormat::from_str(text, false))?,
+            log_format: keys.read("log-format", one_of)?,
             standing: StandingDefaults {
                 window: keys.read("window", positive)?,
                 every: keys.read("every", seconds)?,
             },
-            dashboard_port: keys.read("dashboard-port", str::parse::<u16>)?,
+            dashboard_port: keys.read("dashboard-port", port)?,
+            forget_after: keys.read("forget-after", parse_duration)?,
             transfer: keys.transfer()?,
         })
     }
@@ -141,14 +146,14 @@ impl Keys<'_> {
             in_flight: self.read("in-flight", positive)?,
             limit_rate: self.read("limit-rate", RateLimit::parse)?,
             requests_per_second: self.read("requests-per-second", request_rate)?,
-            retries: self.read("retries", str::parse::<u32>)?,
+            retries: self.read("retries", count)?,
             timeout: self.read("timeout", seconds)?,
             outage: self.read("outage", parse_duration)?,
             header: self.headers()?,
             cacert: self.read("cacert", folder)?.map(|given| self.placed(&given)),
             min_free: self.read("min-free", parse_bytes)?,
-            on_existing: self.read("on-existing", |text| OnExistingArg::from_str(text, false))?,
-            verify: self.read("verify", |text| VerifyArg::from_str(text, false))?,
+            on_existing: self.read("on-existing", one_of::<OnExistingArg>)?,
+            verify: self.read("verify", one_of::<VerifyArg>)?,
             accept_corrupt: self.switch("accept-corrupt")?,
             wait_for_space: self.switch("wait-for-space")?,
             on_complete: self
@@ -212,6 +217,19 @@ impl Keys<'_> {
     }
 }
 
+/// One of a flag's words.
+fn one_of<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, false).map_err(|_| {
+        let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
+        format!("'{text}' is none of {}", words.join(", "))
+    })
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.trim().parse().map_err(|_| format!("'{text}' is no port: write a number from 0 to {}", u16::MAX))
+}
+
 /// A number or text as one would type it behind a flag.
 fn scalar(value: &Value) -> Option<String> {
     match value {
@@ -256,6 +274,7 @@ mod tests {
             on-complete = "mail -s done me"
             on-complete-url = "https://hooks.example/x?key=1"
             dashboard-port = 8088
+            forget-after = "90d"
             window = 30
             every = "1h"
             log-format = "json"
@@ -271,6 +290,7 @@ mod tests {
         assert_eq!(transfer.on_complete.as_deref(), Some("mail -s done me"));
         assert_eq!(transfer.on_complete_url.as_deref(), Some("https://hooks.example/x?key=1"));
         assert_eq!(config.dashboard_port, Some(8088));
+        assert_eq!(config.forget_after, Some(Duration::from_secs(90 * 86_400)));
         let standing = (config.standing.window, config.standing.every.map(std::num::NonZeroU64::get));
         assert_eq!(standing, (Some(30), Some(3_600)));
         assert_eq!((transfer.connections, transfer.in_flight, transfer.retries), (Some(4), Some(8), Some(0)));
@@ -283,6 +303,20 @@ mod tests {
         assert_eq!(transfer.on_existing, Some(OnExistingArg::Trust));
         assert_eq!(transfer.verify, Some(VerifyArg::Length));
         assert!(transfer.accept_corrupt && transfer.wait_for_space);
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_what_would_be_right() {
+        let table = [
+            ("retries = \"many\"", "'many' is no whole number from 0 to 4294967295"),
+            ("verify = \"all\"", "'all' is none of auto, length"),
+            ("log-format = \"xml\"", "'xml' is none of text, json"),
+            ("dashboard-port = 70000", "'70000' is no port: write a number from 0 to 65535"),
+        ];
+        for (text, told) in table {
+            let error = parse(text).unwrap_err();
+            assert!(error.ends_with(told), "{error}");
+        }
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(crate) mod scripted {
             log_format: LogFormat::Text,
             config: None,
             dashboard_port: None,
+            forget_after: None,
             standing: crate::args::StandingDefaults::default(),
             transfer: TransferArgs::default(),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skyhaul_engine::Ended;
-use skyhaul_model::{FileState, Intent, JobRecord, Verified};
+use skyhaul_model::{ErrorKind, FileState, Intent, JobRecord, Verified};
 use skyhaul_queue::FileQuery;
 
 use crate::desk::Desk;
@@ -63,7 +63,12 @@ fn steered(job: &JobRecord) -> CliError {
 
 fn unlisted(job: &JobRecord) -> CliError {
     let why = job.error().map_or("the archive could not be asked", |error| error.message.as_str());
+    let is_unknown = job.error().is_some_and(|error| error.kind == ErrorKind::NotFound);
     let (what, hint) = match job.windows.failed {
+        0 if is_unknown => (
+            "the query could not be listed".to_owned(),
+            "look at the name of the dataset and at --api; the query as it is would be refused again",
+        ),
         0 => ("the query could not be listed".to_owned(), "the same pull asks again"),
         failed => (
             format!("{} of {} could not be listed", failed, human::counted(job.windows.total, "window")),
@@ -147,7 +152,7 @@ fn proven(proofs: Proofs, done: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{ErrorKind, FileError, JobId};
+    use skyhaul_model::{FileError, JobId};
 
     use super::*;
     use crate::samples;

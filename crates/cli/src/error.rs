@@ -11,6 +11,10 @@ use thiserror::Error;
 
 use crate::exit::Exit;
 
+/// For whoever cannot use a state directory.
+const OWN_STATE_DIR: &str =
+    "the state directory must be a folder that you can write to: --state-dir DIR names another";
+
 /// Why a command ended before its answer.
 #[derive(Debug, Error)]
 pub(crate) enum CliError {
@@ -117,6 +121,7 @@ impl From<QueueError> for CliError {
             QueueError::NoSuchJob(_) => report.hint("'skyhaul jobs' lists them"),
             QueueError::NameTaken(..) => report.hint("give another --name, or remove that job"),
             QueueError::Locked { .. } => report.hint("wait for it to end, or use another --state-dir"),
+            QueueError::Io { .. } => report.hint(OWN_STATE_DIR),
             _ => report,
         }
     }
@@ -132,9 +137,9 @@ impl From<ControlError> for CliError {
                 format!("process {pid} has the state directory and has not answered for {seconds} s"),
             )
             .hint(format!("'kill {pid}' ends it; nothing finished is lost by that")),
+            ControlError::Io { .. } => Self::from_error(Exit::StateUnusable, &error).hint(OWN_STATE_DIR),
             ControlError::Unsafe { .. }
             | ControlError::AlreadyRunning(_)
-            | ControlError::Io { .. }
             | ControlError::Gone(_)
             | ControlError::Garbled(_) => Self::from_error(Exit::StateUnusable, &error),
         }

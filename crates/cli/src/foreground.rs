@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use skyhaul_control::{Endpoint, EngineView, Instruments, Network, Server, Started};
-use skyhaul_engine::{Ended, Engine, OnFullDisk, Scope, Settings, WhenIdle};
+use skyhaul_engine::{Ended, Engine, EngineError, OnFullDisk, Scope, Settings, WhenIdle};
 use skyhaul_http::HttpConfig;
-use skyhaul_model::{Intent, JobRecord};
+use skyhaul_model::{Intent, JobPolicy, JobRecord};
 use skyhaul_queue::{LeaseOwner, Queue};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ const LISTERS: usize = 4;
 pub(crate) struct Shift {
     /// Which jobs.
     pub(crate) scope: Scope,
+    /// What holds where jobs leave something open.
+    pub(crate) policy: JobPolicy,
     /// What to do when they are finished.
     pub(crate) when_idle: WhenIdle,
     /// What to do when a disk is full.
@@ -72,7 +74,8 @@ pub(crate) async fn work(
     let flags = transfer.clone();
     let set_up = move || Ok((policy::client(&flags)?, policy::http_config(&flags)?.limits()));
     let (client, limits) = blocking(set_up).await?;
-    let engine = Engine::new(Arc::clone(&queue), Arc::new(client.clone()), settings(transfer, &shift));
+    let engine =
+        Engine::new(Arc::clone(&queue), Arc::new(client.clone()), settings(context, transfer, &shift));
     let engine_progress = engine.progress();
     let view = EngineView {
         progress: engine.progress(),
@@ -88,9 +91,10 @@ pub(crate) async fn work(
     tracing::info!(pid = std::process::id(), started = ?shift.started, "at work");
     let (over, leave) = (CancellationToken::new(), CancellationToken::new());
     let running = async {
-        let ended = Box::pin(engine.run(stop.clone())).await;
+        // A task of its own runs beside the files' tasks; this one has a thread that would be woken for each of them.
+        let ended = tokio::spawn(engine.run(stop.clone())).await;
         over.cancel();
-        ended
+        ended.map_err(EngineError::from).flatten()
     };
     let shown = async {
         match shift.audience {
@@ -151,14 +155,19 @@ pub(crate) fn goes_on(job: &JobRecord) -> bool {
     job.intent == Intent::Run && (!job.is_settled() || job.policy.follow.is_some())
 }
 
-fn settings(transfer: &TransferArgs, shift: &Shift) -> Settings {
-    let in_flight = transfer.in_flight.unwrap_or(HttpConfig::default().in_flight);
+fn settings(context: &Context, transfer: &TransferArgs, shift: &Shift) -> Settings {
+    let usual = HttpConfig::default();
+    let in_flight = transfer.in_flight.unwrap_or(usual.in_flight);
+    let connections = transfer.connections.unwrap_or(usual.connections);
     Settings {
         scope: shift.scope.clone(),
+        policy: shift.policy.clone(),
         when_idle: shift.when_idle,
         on_full_disk: shift.on_full_disk,
         workers: usize::try_from(in_flight).unwrap_or(usize::MAX),
+        connections: usize::try_from(connections).unwrap_or(usize::MAX),
         listers: LISTERS,
+        forget_after: context.settings.forget_after,
         owner: LeaseOwner(fastrand::u64(..)),
         boot: boot().to_string(),
     }

@@ -1,17 +1,25 @@
 //! From the transfer flags to a job's policy and to the HTTP client's settings.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
 use skyhaul_http::{Client, HttpConfig, RateLimit};
-use skyhaul_model::JobPolicy;
+use skyhaul_model::{JobPolicy, PolicyKey};
 
 use crate::args::TransferArgs;
 use crate::error::CliError;
 
-/// What the job remembers of the flags. A timetable holds for the engine alone: a job keeps one rate.
+/// What a job remembers of the flags that it comes with, and what they leave open.
 pub(crate) fn job_policy(flags: &TransferArgs) -> JobPolicy {
-    changed(&JobPolicy::default(), flags)
+    changed(&open_policy(), flags)
+}
+
+/// The policy of whoever says nothing at all.
+pub(crate) fn open_policy() -> JobPolicy {
+    use PolicyKey::{AcceptCorrupt, MinFree, OnExisting, Outage, Retries, Timeout, Verify};
+    let left_open = BTreeSet::from([Retries, Timeout, Outage, MinFree, OnExisting, Verify, AcceptCorrupt]);
+    JobPolicy { left_open, ..JobPolicy::default() }
 }
 
 /// A policy with what the flags say of it changed. An empty command takes an earlier one away.
@@ -27,13 +35,31 @@ pub(crate) fn changed(before: &JobPolicy, flags: &TransferArgs) -> JobPolicy {
         verify: flags.verify.map_or(before.verify, Into::into),
         accept_corrupt: flags.accept_corrupt || before.accept_corrupt,
         connections: flags.connections.or(before.connections),
+        in_flight: flags.in_flight.or(before.in_flight),
+        request_interval_us: flags.requests_per_second.map(interval_us).or(before.request_interval_us),
         limit_rate: flags.limit_rate.as_ref().map_or(before.limit_rate, constant_rate),
+        limit_timetable: flags.limit_rate.as_ref().map_or(before.limit_timetable.clone(), timetable),
         on_complete: on_complete.filter(|command| !command.trim().is_empty()).cloned(),
         on_complete_url: on_complete_url.filter(|url| !url.is_empty()).cloned(),
         follow: before.follow,
         checksums: before.checksums.clone(),
         background: before.background,
+        left_open: before.left_open.difference(&stated(flags)).copied().collect(),
     }
+}
+
+/// What the flags say of what may be left open.
+fn stated(flags: &TransferArgs) -> BTreeSet<PolicyKey> {
+    let said = [
+        (PolicyKey::Retries, flags.retries.is_some()),
+        (PolicyKey::Timeout, flags.timeout.is_some()),
+        (PolicyKey::Outage, flags.outage.is_some()),
+        (PolicyKey::MinFree, flags.min_free.is_some()),
+        (PolicyKey::OnExisting, flags.on_existing.is_some()),
+        (PolicyKey::Verify, flags.verify.is_some()),
+        (PolicyKey::AcceptCorrupt, flags.accept_corrupt),
+    ];
+    said.into_iter().filter_map(|(key, is_said)| is_said.then_some(key)).collect()
 }
 
 /// The client's settings by the flags. Blocking: looks whether the certificates can be read.
@@ -70,6 +96,16 @@ fn constant_rate(limit: &RateLimit) -> Option<u64> {
     limit.to_string().parse().ok()
 }
 
+/// The text of a limit that is not.
+fn timetable(limit: &RateLimit) -> Option<String> {
+    Some(limit.to_string()).filter(|text| text.contains(','))
+}
+
+/// The time between two requests, for a rate that the command line has checked.
+fn interval_us(requests_per_second: f64) -> u64 {
+    (1e6 / requests_per_second).round() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -82,7 +118,11 @@ mod tests {
     #[test]
     fn no_flags_are_the_documented_defaults() {
         let none = TransferArgs::default();
-        assert_eq!(job_policy(&none), JobPolicy::default());
+        assert_eq!(job_policy(&none), open_policy());
+        assert_eq!(
+            open_policy().under(&JobPolicy::default()),
+            JobPolicy { left_open: open_policy().left_open, ..JobPolicy::default() }
+        );
         assert_eq!(http_config(&none).unwrap(), HttpConfig::default());
     }
 
@@ -91,6 +131,7 @@ mod tests {
         let flags = TransferArgs {
             connections: Some(4),
             in_flight: Some(8),
+            requests_per_second: Some(4.0),
             limit_rate: RateLimit::parse("2M").ok(),
             retries: Some(0),
             timeout: std::num::NonZeroU64::new(5),
@@ -112,12 +153,16 @@ mod tests {
             verify: VerifyLevel::Length,
             accept_corrupt: true,
             connections: Some(4),
+            in_flight: Some(8),
+            request_interval_us: Some(250_000),
             limit_rate: Some(2_000_000),
+            limit_timetable: None,
             on_complete: Some("true".into()),
             on_complete_url: Some("https://h/".into()),
             follow: None,
             checksums: None,
             background: false,
+            left_open: BTreeSet::new(),
         };
         assert_eq!(job_policy(&flags), expected);
         let config = http_config(&flags).unwrap();
@@ -150,11 +195,26 @@ mod tests {
     }
 
     #[test]
-    fn a_timetable_is_the_engines_alone() {
-        let limit = |text| RateLimit::parse(text).unwrap();
-        assert_eq!(constant_rate(&limit("500k")), Some(500_000));
-        assert_eq!(constant_rate(&limit("off")), None);
-        assert_eq!(constant_rate(&limit("08:00,2M 18:00,off")), None);
+    fn a_job_keeps_one_rate_or_a_timetable_and_the_newest_wins() {
+        let table = [
+            ("500k", Some(500_000), None),
+            ("off", None, None),
+            ("08:00,2M 18:00,off", None, Some("08:00,2000000 18:00,off")),
+        ];
+        let mut before = JobPolicy::default();
+        for (text, rate, timetable) in table.iter().chain(table.iter().rev()) {
+            let flags = TransferArgs { limit_rate: RateLimit::parse(text).ok(), ..TransferArgs::default() };
+            before = changed(&before, &flags);
+            assert_eq!((before.limit_rate, before.limit_timetable.as_deref()), (*rate, *timetable), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_no_longer_left_open() {
+        let flags = TransferArgs { retries: Some(10), accept_corrupt: true, ..TransferArgs::default() };
+        let open = changed(&open_policy(), &flags).left_open;
+        assert!(!open.contains(&PolicyKey::Retries) && !open.contains(&PolicyKey::AcceptCorrupt));
+        assert_eq!(open.len(), open_policy().left_open.len() - 2);
     }
 
     #[test]

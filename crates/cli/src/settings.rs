@@ -1,6 +1,7 @@
 //! What holds for this run: flags before variables before the config file before defaults.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
@@ -91,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) config: Option<PathBuf>,
     /// The port of the dashboard, where the config file names one.
     pub(crate) dashboard_port: Option<u16>,
+    /// How long after their end jobs are forgotten, where the config file says so.
+    pub(crate) forget_after: Option<Duration>,
     /// The config file's settings for standing jobs.
     pub(crate) standing: StandingDefaults,
     /// The config file's transfer settings, to be laid under a command's flags.
@@ -148,6 +151,7 @@ impl Settings {
             log_format: log_format.unwrap_or(LogFormat::Text),
             config: named.as_deref().map(absolute).transpose()?,
             dashboard_port: config.dashboard_port,
+            forget_after: config.forget_after,
             standing: config.standing,
             transfer: config.transfer,
         })

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use skyhaul_http::Fetch;
 use skyhaul_model::{Intent, JobId, JobRecord};
 use skyhaul_queue::{ClaimFilter, ClaimRequest, Queue};
+use skyhaul_transfer::Spare;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,14 @@ use crate::work::Work;
 /// How often the loop looks up from its work: for changed intents, full disks, progress.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
+/// How often new work is asked for at most: small files end by the thousand a second.
+const BREATH: Duration = Duration::from_millis(2);
+
 /// How long a claim lasts unless renewed; renewed every second.
 const LEASE: Duration = Duration::from_secs(60);
+
+/// Files that are begun at once of jobs that limit themselves.
+const A_FEW: usize = 16;
 
 /// Works jobs off: the only writer of their windows' and files' states while it runs.
 pub struct Engine {
@@ -57,8 +64,13 @@ impl Engine {
         let stop = CancellationToken::new();
         let tally = Arc::new(Tally::default());
         Self {
-            jobs: Jobs::new(Arc::clone(&queue), Arc::clone(&fetch), stop.clone()),
-            work: Work::new(Arc::clone(&queue), Arc::clone(&fetch), settings.boot.clone()),
+            jobs: Jobs::new(Arc::clone(&queue), Arc::clone(&fetch), settings.policy.clone(), stop.clone()),
+            work: Work::new(
+                Arc::clone(&queue),
+                Arc::clone(&fetch),
+                settings.boot.clone(),
+                Spare::new(settings.connections),
+            ),
             planning: Planning::new(Arc::clone(&queue), Arc::clone(&tally)),
             publisher: Publisher::new(Arc::clone(&queue)),
             progress: watch::Sender::new(Arc::default()),
@@ -107,13 +119,19 @@ impl Engine {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.clear_holds().await?;
+        let mut round = Instant::now();
         loop {
-            self.begin_listings().await?;
-            self.begin_files().await?;
-            if let Some(ended) = self.nothing_left().await? {
-                return Ok(ended);
+            // What ends meanwhile waits for the round, which serves many.
+            let mut due = round;
+            if round <= Instant::now() {
+                self.begin_listings().await?;
+                self.begin_files().await?;
+                if let Some(ended) = self.nothing_left().await? {
+                    return Ok(ended);
+                }
+                due = self.next_due().await?;
+                round = Instant::now() + BREATH;
             }
-            let due = self.next_due().await?;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Ended::Stopped),
@@ -155,7 +173,8 @@ impl Engine {
         for claim in self.queue.claim_windows(self.claim_request(room)).await? {
             let Some(record) = self.queue.job(claim.job).await? else { continue };
             self.hooks.note_work(claim.job);
-            let needs = match self.jobs.planning(&record).transpose() {
+            let record = self.jobs.held(record);
+            let needs = match self.jobs.planning(&record).await?.transpose() {
                 Ok(needs) => needs,
                 Err(error) => {
                     let outcome = skyhaul_queue::WindowOutcome::Failed(error);
@@ -172,14 +191,32 @@ impl Engine {
     /// Claims files and begins to fetch them, unless publishing lags far behind.
     async fn begin_files(&mut self) -> Result<(), EngineError> {
         let taken = self.work.len() + self.publisher.backlog() / 4;
-        let room = self.settings.workers.saturating_sub(taken);
-        if room == 0 {
-            return Ok(());
+        let mut room = self.settings.workers.saturating_sub(taken);
+        while room > 0 {
+            let begun = self.begin_some(room).await?;
+            if begun == 0 || !self.jobs.any_tight() {
+                return Ok(());
+            }
+            room = room.saturating_sub(begun);
+            // Those that have just begun show whether they have to wait for their job's own limits.
+            tokio::task::yield_now().await;
         }
-        for claim in self.queue.claim_files(self.claim_request(room)).await? {
+        Ok(())
+    }
+
+    /// Claims and begins files, a few at a time where jobs have limits of their own: what waits for those takes none
+    /// of the room of others. How many it came to.
+    async fn begin_some(&mut self, room: usize) -> Result<usize, EngineError> {
+        let limit = if self.jobs.any_tight() { room.min(A_FEW) } else { room };
+        let mut request = self.claim_request(limit);
+        request.filter = request.filter.without(&self.jobs.waiting_for_themselves());
+        let mut begun = 0;
+        for claim in self.queue.claim_files(request).await? {
             match self.jobs.take(claim.file.job).await? {
                 Ok(job) if job.stop.is_cancelled() => self.release(&claim).await?,
+                Ok(job) if job.terms.are_tight() && begun >= A_FEW => self.release(&claim).await?,
                 Ok(job) => {
+                    begun += 1;
                     self.hooks.note_work(claim.file.job);
                     self.work.begin(claim, job);
                 }
@@ -189,7 +226,7 @@ impl Engine {
                 }
             }
         }
-        Ok(())
+        Ok(begun)
     }
 
     fn claim_request(&self, limit: usize) -> ClaimRequest {

@@ -1,14 +1,14 @@
 //! The jobs that an engine has in hand: their records, output roots, headers and stop signals.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use skyhaul_archive::Archive;
-use skyhaul_http::Fetch;
-use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobRecord, Source};
-use skyhaul_queue::{Queue, SecretHeader};
+use skyhaul_http::{Fetch, Terms, Treated, Treatment};
+use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobPolicy, JobRecord, Source};
+use skyhaul_queue::{Queue, QueueError, SecretHeader};
 use skyhaul_transfer::OutputRoot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::EngineError;
 use crate::disk::open_root;
 use crate::engine::is_runnable;
+use crate::terms::AllTerms;
 
 /// A job in hand.
 pub(crate) struct InHand {
-    /// The job as the queue told it last.
+    /// The job as the queue told it last, under the engine's own settings.
     pub(crate) record: JobRecord,
+    /// What its requests are held to.
+    pub(crate) terms: Arc<Terms>,
     /// Its output root; open while the job is in hand.
     pub(crate) root: Arc<OutputRoot>,
     /// Its secret headers.
@@ -51,7 +54,9 @@ pub(crate) struct Jobs {
     fetch: Arc<dyn Fetch>,
     stop: CancellationToken,
     in_hand: HashMap<JobId, InHand>,
-    archives: HashMap<String, Arc<Archive>>,
+    terms: AllTerms,
+    /// What stops the planning of each job.
+    planned: HashMap<JobId, CancellationToken>,
     /// When jobs may be taken up again that are held for something that cannot be seen from here.
     patience: HashMap<JobId, Instant>,
 }
@@ -59,16 +64,32 @@ pub(crate) struct Jobs {
 /// How long a job is left alone whose disk refused without a reason that could be looked for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Files that wait for their job's own limits beyond which no more of it are begun.
+const ENOUGH_WAITING: usize = 4;
+
 impl Jobs {
-    pub(crate) fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, stop: CancellationToken) -> Self {
+    /// No jobs yet; `policy` holds where a job leaves something open.
+    pub(crate) fn new(
+        queue: Arc<dyn Queue>,
+        fetch: Arc<dyn Fetch>,
+        policy: JobPolicy,
+        stop: CancellationToken,
+    ) -> Self {
+        let terms = AllTerms::new(policy);
         Self {
             queue,
             fetch,
             stop,
             in_hand: HashMap::new(),
-            archives: HashMap::new(),
+            terms,
+            planned: HashMap::new(),
             patience: HashMap::new(),
         }
+    }
+
+    /// A record as it holds under the engine's own settings.
+    pub(crate) fn held(&self, record: JobRecord) -> JobRecord {
+        self.terms.held(record)
     }
 
     /// The job, opened if it was not in hand. The inner error is a reason to hold the job.
@@ -85,9 +106,26 @@ impl Jobs {
         }
     }
 
-    /// What stops a job's work; the engine's own signal while the job has no files in hand.
-    pub(crate) fn stop_of(&self, id: JobId) -> CancellationToken {
-        self.in_hand.get(&id).map_or_else(|| self.stop.clone(), |job| job.stop.clone())
+    /// What stops the planning of a job, whether it has files in hand or not.
+    pub(crate) fn stop_of(&mut self, id: JobId) -> CancellationToken {
+        let stop = &self.stop;
+        self.planned.entry(id).or_insert_with(|| stop.child_token()).clone()
+    }
+
+    /// Stops the planning of jobs that are no longer to be worked on, and forgets their terms.
+    pub(crate) fn keep(&mut self, wanted: &[JobRecord]) {
+        // One that stands by may be looking for new windows.
+        let is_kept = |job: &&JobRecord| is_runnable(job) || job.next_listing_at().is_some();
+        let kept: HashSet<JobId> = wanted.iter().filter(is_kept).map(|job| job.id).collect();
+        let in_hand = &self.in_hand;
+        self.terms.keep(|id| in_hand.contains_key(&id) || kept.contains(&id));
+        self.planned.retain(|id, stop| {
+            let goes_on = kept.contains(id);
+            if !goes_on {
+                stop.cancel();
+            }
+            goes_on
+        });
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<&InHand> {
@@ -96,6 +134,17 @@ impl Jobs {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InHand> {
         self.in_hand.values()
+    }
+
+    /// Whether files of a job in hand may have to wait for its own limits.
+    pub(crate) fn any_tight(&self) -> bool {
+        self.iter().any(|job| job.terms.are_tight())
+    }
+
+    /// The jobs that have files enough which wait for their own limits.
+    pub(crate) fn waiting_for_themselves(&self) -> Vec<JobId> {
+        let waits = |job: &&InHand| job.terms.waiting() >= ENOUGH_WAITING;
+        self.iter().filter(waits).map(|job| job.record.id).collect()
     }
 
     /// The records of the jobs in hand, by number.
@@ -109,7 +158,10 @@ impl Jobs {
     pub(crate) async fn refresh(&mut self) -> Result<(), EngineError> {
         for (&id, job) in &mut self.in_hand {
             match self.queue.job(id).await? {
-                Some(record) => job.record = record,
+                Some(record) => {
+                    job.record = self.terms.held(record);
+                    self.terms.renew(&job.record);
+                }
                 None => job.removed = true,
             }
             if job.removed || job.record.intent != Intent::Run || job.record.hold.is_some() {
@@ -146,22 +198,31 @@ impl Jobs {
     }
 
     /// What planning a job needs; the inner error is a reason to refuse its plan.
-    pub(crate) fn planning(&mut self, record: &JobRecord) -> Option<Result<PlanningNeeds, FileError>> {
-        let Source::Archive { api, intervals, .. } = &record.query.source else { return None };
-        let archive = match self.archives.get(api) {
-            Some(archive) => Arc::clone(archive),
-            None => match Archive::new(Arc::clone(&self.fetch), api) {
-                Ok(archive) => Arc::clone(self.archives.entry(api.clone()).or_insert(Arc::new(archive))),
-                Err(error) => return Some(Err(error.to_file_error())),
-            },
+    pub(crate) async fn planning(
+        &mut self,
+        record: &JobRecord,
+    ) -> Result<Option<Result<PlanningNeeds, FileError>>, EngineError> {
+        let Source::Archive { api, intervals, .. } = &record.query.source else { return Ok(None) };
+        let terms = match self.terms.of(&*self.queue, record).await {
+            Ok(terms) => terms,
+            Err(QueueError::NoSuchJob(_)) => return Ok(Some(Err(removed(record.id)))),
+            Err(error) => return Err(error.into()),
         };
-        Some(Ok(PlanningNeeds { archive, intervals: intervals.clone().into() }))
+        let fetch = Treated::new(Arc::clone(&self.fetch), Treatment::ahead().under(terms));
+        Ok(Some(match Archive::new(Arc::new(fetch), api) {
+            Ok(archive) => {
+                let archive = Arc::new(archive.with_stall(record.policy.timeout()));
+                Ok(PlanningNeeds { archive, intervals: intervals.clone().into() })
+            }
+            Err(error) => Err(error.to_file_error()),
+        }))
     }
 
-    async fn open(&self, id: JobId) -> Result<Result<InHand, FileError>, EngineError> {
+    async fn open(&mut self, id: JobId) -> Result<Result<InHand, FileError>, EngineError> {
         let Some(record) = self.queue.job(id).await? else {
-            return Ok(Err(FileError::new(ErrorKind::Disk, format!("job {id} was removed"))));
+            return Ok(Err(removed(id)));
         };
+        let record = self.terms.held(record);
         // They would share their partial files.
         if self.in_hand.values().any(|other| other.record.key == record.key) {
             return Ok(Err(put_away()));
@@ -173,11 +234,16 @@ impl Jobs {
         if record.policy.checksums.is_some() && self.queue.checksums_len(id).await?.is_none() {
             return Ok(Err(without_list()));
         }
+        let terms = self.terms.of(&*self.queue, &record).await?;
         let job = record.clone();
         let opened = tokio::task::spawn_blocking(move || open_root(&job)).await?;
         let stop = self.stop.child_token();
-        Ok(opened.map(|root| InHand { record, root: Arc::new(root), headers, stop, removed: false }))
+        Ok(opened.map(|root| InHand { record, terms, root: Arc::new(root), headers, stop, removed: false }))
     }
+}
+
+fn removed(id: JobId) -> FileError {
+    FileError::new(ErrorKind::Disk, format!("job {id} was removed"))
 }
 
 /// A job that was removed has its last work ended before its successor begins.
@@ -216,7 +282,12 @@ mod tests {
     async fn a_removed_job_is_put_away_before_its_successor_begins() {
         let dir = tempfile::tempdir().unwrap();
         let queue = Arc::new(MemoryQueue::new());
-        let mut jobs = Jobs::new(Arc::clone(&queue) as _, Arc::new(Nowhere), CancellationToken::new());
+        let mut jobs = Jobs::new(
+            Arc::clone(&queue) as _,
+            Arc::new(Nowhere),
+            JobPolicy::default(),
+            CancellationToken::new(),
+        );
         let new = || {
             let source = Source::Manifest { digest: "d".into() };
             let query = Query { source, out: dir.path().display().to_string() };

@@ -12,8 +12,15 @@ use crate::settings::EngineError;
 use crate::work::{Finished, Verdict, What};
 
 impl Engine {
-    /// A worker has ended.
-    pub(crate) async fn on_finished(&mut self, finished: Finished) -> Result<(), EngineError> {
+    /// Workers have ended.
+    pub(crate) async fn on_finished(&mut self, finished: Vec<Finished>) -> Result<(), EngineError> {
+        for finished in finished {
+            self.on_end(finished).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_end(&mut self, finished: Finished) -> Result<(), EngineError> {
         let Finished { claim, what, took } = finished;
         let received = self.work.received_total();
         self.tally.note(|counts| {
@@ -45,6 +52,10 @@ impl Engine {
             What::Recovered(Recovery::Gone) => {
                 let received = claim.received;
                 self.give_back(Received { file: claim.file, received, seal_lost: true }).await
+            }
+            What::Recovered(Recovery::Unreadable(error)) => {
+                self.release(&claim).await?;
+                self.hold(claim.file.job, error).await
             }
         }
     }

@@ -158,7 +158,12 @@ impl Planning {
             }
             Ended::Window { claim, retries, result, took } => {
                 self.windows -= 1;
-                let end = result?;
+                let end = match result {
+                    Ok(end) => end,
+                    // Somebody removed the job while it was listed.
+                    Err(QueueError::NoSuchJob(_)) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                };
                 self.tally.note(|counts| {
                     counts.listing_seconds.observe_time(took);
                     if let WindowEnd::Failed(error) = &end {
@@ -277,5 +282,30 @@ fn forgive_removed(settled: Result<(), QueueError>) -> Result<(), EngineError> {
     match settled {
         Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{WindowId, WindowRecord, WindowState};
+    use skyhaul_queue::MemoryQueue;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_is_removed_while_it_is_listed_ends_nothing_but_its_listing() {
+        let mut planning = Planning::new(Arc::new(MemoryQueue::new()), Arc::default());
+        let window = WindowRecord {
+            id: WindowId(0),
+            target: WindowTarget::Slice { offset: 0, length: 9, first_line: 1 },
+            state: WindowState::Pending,
+            failures: 0,
+            error: None,
+            not_before: None,
+        };
+        let claim = ClaimedWindow { job: JobId(1), window };
+        planning.begin_window(claim, 0, None, CancellationToken::new());
+        planning.settle_next().await.unwrap();
+        assert!(planning.is_idle() && planning.windows() == 0);
     }
 }

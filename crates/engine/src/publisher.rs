@@ -1,4 +1,4 @@
-//! Publishing in batches, in the order of invariant I2: seal, rename, sync the folders, complete.
+//! Publishing in batches, in the order of invariant I2: sync, seal, rename, sync the folders, complete.
 //!
 //! While one batch is on its way the next gathers, so that the slower the disk syncs, the more files
 //! share a sync. A crash may leave sealed files unpublished; their next claim says so.
@@ -8,15 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use skyhaul_model::FileError;
 use skyhaul_queue::{Claim, FileRef, Queue, QueueError};
-use skyhaul_transfer::{Whole, publish};
-use tokio::task::JoinHandle;
+use skyhaul_transfer::{Whole, publish, sync_data};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::EngineError;
 
 /// The most files in one batch: bounds what a crash leaves to be looked at again.
 const BATCH_FILES: usize = 256;
 
-/// A file whose bytes are whole, checked and synced.
+/// A file whose bytes are whole and checked.
 pub(crate) struct Ready {
     pub(crate) claim: Claim,
     pub(crate) whole: Whole,
@@ -75,21 +75,45 @@ impl Publisher {
 }
 
 async fn publish_batch(queue: Arc<dyn Queue>, ready: Vec<Ready>) -> Result<Vec<Published>, EngineError> {
+    let (ready, mut published) = sync(ready).await?;
     let seals = ready.iter().map(|ready| (ready.claim.file, ready.whole.sealed.clone())).collect();
     forgive_removed(queue.seal(seals).await)?;
-    let (claims, wholes): (Vec<_>, Vec<_>) =
-        ready.into_iter().map(|ready| (ready.claim, ready.whole)).unzip();
-    let received: Vec<u64> = wholes.iter().map(|whole| whole.sealed.received).collect();
-    let results = tokio::task::spawn_blocking(move || publish(&wholes)).await?;
-    let published: Vec<_> = claims
-        .into_iter()
-        .zip(received)
-        .zip(results)
-        .map(|((claim, received), result)| Published { claim, received, result })
-        .collect();
+    published.extend(put_in_place(ready).await?);
     let done = published.iter().filter(|file| file.result.is_ok()).map(|file| file.claim.file).collect();
     complete(&*queue, done).await?;
     Ok(published)
+}
+
+/// Waits until the disk has the files' bytes; those that it refused come second.
+async fn sync(ready: Vec<Ready>) -> Result<(Vec<Ready>, Vec<Published>), EngineError> {
+    let sync = move || {
+        let results = sync_data(ready.iter().map(|ready| &ready.whole));
+        let (mut synced, mut refused) = (Vec::with_capacity(ready.len()), Vec::new());
+        for (ready, result) in ready.into_iter().zip(results) {
+            match result {
+                Ok(()) => synced.push(ready),
+                Err(error) => refused.push(Published::new(ready.claim, &ready.whole, Err(error))),
+            }
+        }
+        (synced, refused)
+    };
+    Ok(spawn_blocking(sync).await?)
+}
+
+async fn put_in_place(ready: Vec<Ready>) -> Result<Vec<Published>, EngineError> {
+    let (claims, wholes): (Vec<_>, Vec<_>) =
+        ready.into_iter().map(|ready| (ready.claim, ready.whole)).unzip();
+    let publish = move || {
+        let files = claims.into_iter().zip(&wholes).zip(publish(&wholes));
+        files.map(|((claim, whole), result)| Published::new(claim, whole, result)).collect()
+    };
+    Ok(spawn_blocking(publish).await?)
+}
+
+impl Published {
+    fn new(claim: Claim, whole: &Whole, result: Result<(), FileError>) -> Self {
+        Self { claim, received: whole.sealed.received, result }
+    }
 }
 
 /// Reports files that lie at their final paths as done.

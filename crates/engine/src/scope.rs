@@ -28,17 +28,14 @@ impl Scope {
                 jobs.push(job);
                 true
             }
-            ClaimFilter::Jobs(_) | ClaimFilter::All => false,
+            _ => false,
         });
     }
 
     /// Whether a job is among them.
     #[must_use]
     pub fn has(&self, job: JobId) -> bool {
-        match &*self.0.borrow() {
-            ClaimFilter::All => true,
-            ClaimFilter::Jobs(jobs) => jobs.contains(&job),
-        }
+        self.0.borrow().admits(job)
     }
 
     pub(crate) fn filter(&self) -> ClaimFilter {

@@ -1,6 +1,8 @@
 //! What an engine is told at its start and what it tells at its end.
 
-use skyhaul_model::{FileError, JobId};
+use std::time::Duration;
+
+use skyhaul_model::{FileError, JobId, JobPolicy};
 use skyhaul_queue::{LeaseOwner, QueueError};
 use thiserror::Error;
 
@@ -35,12 +37,18 @@ pub struct Settings {
     pub scope: Scope,
     /// What it does when they are finished.
     pub when_idle: WhenIdle,
+    /// What holds where a job leaves something open.
+    pub policy: JobPolicy,
     /// What it does when a disk is full.
     pub on_full_disk: OnFullDisk,
     /// The most files in work at once.
     pub workers: usize,
+    /// The most connections to a host: those that no file needs for itself help large ones.
+    pub connections: usize,
     /// The most listings in work at once.
     pub listers: usize,
+    /// How long after their end jobs are forgotten; never if none.
+    pub forget_after: Option<Duration>,
     /// Whose claims these are: a number no other running engine has.
     pub owner: LeaseOwner,
     /// What tells one boot of the machine from another.

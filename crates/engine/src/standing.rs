@@ -36,7 +36,7 @@ impl Engine {
             return forgive_gone(self.queue.requeue_failed(job.id).await.map(drop));
         }
         if is_open(&job.query.source)
-            && let Some(Ok(needs)) = self.jobs.planning(job)
+            && let Some(Ok(needs)) = self.jobs.planning(job).await?
         {
             let stop = self.jobs.stop_of(job.id);
             self.planning.begin_again(job, needs, stop);

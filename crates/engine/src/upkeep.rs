@@ -28,10 +28,12 @@ impl Engine {
             self.queue.checkpoint(self.work.received()).await?;
             self.queue.renew(self.settings.owner, Self::lease_end()).await?;
             let wanted = self.wanted().await?;
+            self.jobs.keep(&wanted);
             self.begin_rounds(&wanted).await?;
             self.begin_queries(&wanted).await?;
             self.hooks.note_ends(&wanted);
             self.watch_disks(&wanted).await?;
+            self.forget_old(&wanted).await?;
             if let Some(priority) = self.urgency.arrival(&wanted) {
                 self.work.make_way(priority);
             }
@@ -59,7 +61,8 @@ impl Engine {
                 continue;
             }
             self.hooks.note_work(record.id);
-            let outcome = match self.jobs.planning(record) {
+            let record = &self.jobs.held(record.clone());
+            let outcome = match self.jobs.planning(record).await? {
                 Some(Ok(needs)) => {
                     let stop = self.jobs.stop_of(record.id);
                     self.planning.begin_query(record, needs, stop);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use skyhaul_http::{Fetch, Treated, Treatment};
 use skyhaul_model::{Decision, FileError, JobPolicy, RetryPolicy};
 use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, FileRef, Known, Queue, QueueError, Received};
-use skyhaul_transfer::{Assignment, Cost, End, Failure, Meter, Recovery, recover, transfer};
+use skyhaul_transfer::{Assignment, Cost, End, Failure, Meter, Recovery, Spare, recover, transfer};
 use skyhaul_verify::Digest;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ pub(crate) struct Work {
     queue: Arc<dyn Queue>,
     fetch: Arc<dyn Fetch>,
     boot: String,
+    /// Connections that large files may use besides their own.
+    spare: Arc<Spare>,
     tasks: JoinSet<Finished>,
     in_work: HashMap<FileRef, Slot>,
     /// Files that were told to come back later, and how often in a row (contract, Retries).
@@ -64,11 +66,12 @@ pub(crate) enum Verdict {
 }
 
 impl Work {
-    pub(crate) fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, boot: String) -> Self {
+    pub(crate) fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, boot: String, spare: Spare) -> Self {
         Self {
             queue,
             fetch,
             boot,
+            spare: Arc::new(spare),
             tasks: JoinSet::new(),
             in_work: HashMap::new(),
             told_to_wait: HashMap::new(),
@@ -93,7 +96,8 @@ impl Work {
             received_at_claim: claim.received,
         };
         self.in_work.insert(claim.file, slot);
-        let treatment = Treatment::of_job(job.record.id.0, job.record.priority);
+        let terms = Arc::clone(&job.terms);
+        let treatment = Treatment::of_job(job.record.id.0, job.record.priority).under(terms);
         let fetch = Treated::new(Arc::clone(&self.fetch), treatment);
         let begun = Instant::now();
         match claim.known.clone() {
@@ -135,6 +139,7 @@ impl Work {
                 Known::Recheck(sealed) => Some(sealed.clone()),
                 Known::Nothing | Known::Sealed(_) => None,
             },
+            spare: Arc::clone(&self.spare),
             last_error: claim.last_error.clone(),
         })
     }
@@ -148,14 +153,19 @@ impl Work {
         }
     }
 
-    /// Waits for the next task to end; pends while there is none.
-    pub(crate) async fn next(&mut self) -> Result<Finished, EngineError> {
-        let Some(finished) = self.tasks.join_next().await else { return std::future::pending().await };
-        let finished = finished?;
-        if let Some(slot) = self.in_work.remove(&finished.claim.file) {
-            self.received_before += slot.meter.received().saturating_sub(slot.received_at_claim);
+    /// Waits for the next task to end, and gives all that have ended by then; pends while there is none.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Finished>, EngineError> {
+        let Some(first) = self.tasks.join_next().await else { return std::future::pending().await };
+        let mut ended = vec![first?];
+        while let Some(further) = self.tasks.try_join_next() {
+            ended.push(further?);
         }
-        Ok(finished)
+        for finished in &ended {
+            if let Some(slot) = self.in_work.remove(&finished.claim.file) {
+                self.received_before += slot.meter.received().saturating_sub(slot.received_at_claim);
+            }
+        }
+        Ok(ended)
     }
 
     /// What the queue is to be told of a failure, by what it cost.

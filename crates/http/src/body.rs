@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::FetchError;
 
@@ -15,6 +16,11 @@ pub trait BodySource: Send {
     /// # Errors
     /// [`FetchError`] when the body broke off, stalled, or broke the protocol.
     async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError>;
+
+    /// Takes the fields that came behind the content (RFC 9110 section 6.5); none before its end.
+    fn take_trailers(&mut self) -> HeaderMap {
+        HeaderMap::new()
+    }
 }
 
 /// An answer's body. Dropping it before its end gives the connection up.
@@ -33,6 +39,11 @@ impl Body {
     /// [`FetchError`] when the body broke off, stalled, or broke the protocol.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
         self.0.chunk().await
+    }
+
+    /// Takes the fields that came behind the content (RFC 9110 section 6.5); none before its end.
+    pub fn take_trailers(&mut self) -> HeaderMap {
+        self.0.take_trailers()
     }
 }
 

@@ -11,13 +11,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::lanes::Seat;
+use crate::lanes::{Patience, Seat};
 
 /// How long an idle connection may take to show up: many times what a busy machine needs.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// How often to look meanwhile whether there is room for another.
+const LOOK: Duration = Duration::from_millis(5);
 
 tokio::task_local! {
     /// On which seat the request sits whose connection may be opened.
@@ -80,11 +84,8 @@ where
         let seat = SEAT.try_with(Seat::clone).ok();
         Box::pin(async move {
             let Some(seat) = seat else { return connector.call(place).await };
-            if !seat.open() {
-                tokio::time::sleep(GRACE).await;
-                if !seat.open() {
-                    return Err(NoneIdle.into());
-                }
+            if !has_room(&seat).await {
+                return Err(NoneIdle.into());
             }
             let opening = Opening(Some(seat));
             let connection = connector.call(place).await?;
@@ -94,19 +95,37 @@ where
     }
 }
 
+/// Waits for room for one more connection, not for long.
+async fn has_room(seat: &Seat) -> bool {
+    let until = Instant::now() + GRACE;
+    loop {
+        let now = Instant::now();
+        let patience = if now < until { Patience::Left } else { Patience::Over };
+        if seat.open(patience, now) {
+            return true;
+        }
+        if patience == Patience::Over {
+            return false;
+        }
+        sleep(LOOK).await;
+    }
+}
+
 /// A connection that is being opened; not counted any more if nothing comes of it.
 struct Opening(Option<Seat>);
 
 impl Opening {
     fn stands(mut self) {
-        self.0 = None;
+        if let Some(seat) = self.0.take() {
+            seat.opened(Instant::now());
+        }
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
         if let Some(seat) = &self.0 {
-            seat.closed();
+            seat.failed_to_open();
         }
     }
 }

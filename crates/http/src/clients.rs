@@ -1,15 +1,19 @@
 //! The HTTP library's clients, set up: TLS, proxies, windows and pools.
 //!
 //! The library keeps one HTTP/2 connection a client and host, which is never best, so there are a few
-//! clients that may speak it, and one that never does.
+//! clients that may speak it, and one that never does. What needs TLS is set up when it is first needed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Certificate;
+use rustls::ClientConfig;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use crate::brake::Brake;
 use crate::config::{HttpConfig, HttpSetupError};
-use crate::controller::{LANES, Speech};
+use crate::controller::LANES;
+use crate::trust::Trust;
 
 /// Idle connections are closed after this: servers close theirs after a few seconds to a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,79 +36,119 @@ const LONGEST_HEAD: u32 = 64 << 10;
 /// The clients.
 #[derive(Debug)]
 pub(crate) struct Clients {
+    /// For URLs without TLS.
+    plain: reqwest::Client,
+    secure: OnceCell<Secure>,
+    trust: Arc<Trust>,
+    connect_timeout: Duration,
+    proxy: Proxy,
+}
+
+/// The clients that speak TLS.
+#[derive(Debug)]
+struct Secure {
     lanes: Vec<reqwest::Client>,
     pool: reqwest::Client,
 }
 
+/// How a proxy that the environment names for `http` URLs is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proxy {
+    PlainOrNone,
+    OverTls,
+}
+
 impl Clients {
+    /// Reads the certificates that the user names; those of the system can wait.
     pub(crate) fn new(config: &HttpConfig) -> Result<Self, HttpSetupError> {
         // Process-wide, and the first one stays: ours is as good as another's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = certificates(config)?;
-        let pool = build(config, &certificates, Speech::Pooled)?;
-        let lanes = (0..LANES).map(|_| build(config, &certificates, Speech::Offered));
-        Ok(Self { lanes: lanes.collect::<Result<_, _>>()?, pool })
+        let trust = Arc::new(Trust::read(config.cacert.as_deref())?);
+        let connect_timeout = config.connect_timeout;
+        // To trust nobody is the one TLS that costs nothing to set up.
+        let plain = pooled(connect_timeout).tls_certs_only([]).build().map_err(setup_error)?;
+        let proxy = Proxy::of(|name| std::env::var(name).ok());
+        Ok(Self { plain, secure: OnceCell::new(), trust, connect_timeout, proxy })
     }
 
-    /// A client by its number: the lanes, then the pool.
-    pub(crate) fn numbered(&self, number: usize) -> &reqwest::Client {
-        self.lanes.get(number).unwrap_or(&self.pool)
+    /// The client for a URL's scheme, by its number: the lanes, then the pool.
+    pub(crate) async fn numbered(
+        &self,
+        scheme: &str,
+        number: usize,
+    ) -> Result<&reqwest::Client, HttpSetupError> {
+        if scheme == "http" && self.proxy == Proxy::PlainOrNone {
+            return Ok(&self.plain);
+        }
+        let secure = self.secure.get_or_try_init(|| self.secure()).await?;
+        Ok(secure.lanes.get(number).unwrap_or(&secure.pool))
+    }
+
+    async fn secure(&self) -> Result<Secure, HttpSetupError> {
+        let trust = Arc::clone(&self.trust);
+        let tls = spawn_blocking(move || trust.tls()).await.map_err(setup_error)?.map_err(setup_error)?;
+        Secure::new(self.connect_timeout, &tls).map_err(setup_error)
     }
 }
 
-fn build(
-    config: &HttpConfig,
-    certificates: &[Certificate],
-    speech: Speech,
-) -> Result<reqwest::Client, HttpSetupError> {
-    let all = builder(config, speech).tls_certs_merge(certificates.iter().cloned()).build();
-    all.or_else(|error| {
-        // A system without any trusted certificates must still reach plain http, and https by --cacert.
-        let only = builder(config, speech).tls_certs_only(certificates.iter().cloned()).build();
-        only.inspect(|_| tracing::warn!(%error, "cannot use the system's certificates"))
-            .map_err(|_| setup_error(config, error))
-    })
+impl Secure {
+    /// They share what they know of sessions with a host, so that a further connection costs less than the first.
+    fn new(connect_timeout: Duration, tls: &ClientConfig) -> Result<Self, reqwest::Error> {
+        let speaking = |protocols: &[&str]| {
+            let mut tls = tls.clone();
+            tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            tls
+        };
+        let lane = || {
+            let tls = speaking(&["h2", "http/1.1"]);
+            streaming(connect_timeout).tls_backend_preconfigured(tls).build()
+        };
+        let pool = pooled(connect_timeout).tls_backend_preconfigured(speaking(&["http/1.1"])).build()?;
+        Ok(Self { lanes: (0..LANES).map(|_| lane()).collect::<Result<_, _>>()?, pool })
+    }
 }
 
-fn builder(config: &HttpConfig, speech: Speech) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder()
+impl Proxy {
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut named =
+            ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].into_iter().filter_map(variable);
+        let over_tls =
+            |proxy: String| proxy.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
+        if named.any(over_tls) { Self::OverTls } else { Self::PlainOrNone }
+    }
+}
+
+/// What may speak HTTP/2 where it is offered.
+fn streaming(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    builder(connect_timeout)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_max_frame_size(FRAME)
+        .http2_max_header_list_size(LONGEST_HEAD)
+}
+
+/// What never does.
+fn pooled(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    builder(connect_timeout).http1_only()
+}
+
+fn builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         // The transport sees to that, so that what is sent is counted.
         .retry(reqwest::retry::never())
         .connector_layer(Brake)
-        .connect_timeout(config.connect_timeout)
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
-        .tcp_nodelay(true);
-    match speech {
-        Speech::Pooled => builder.http1_only(),
-        Speech::Offered => builder
-            .http2_keep_alive_interval(KEEPALIVE)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_max_frame_size(FRAME)
-            .http2_max_header_list_size(LONGEST_HEAD),
-    }
+        .tcp_nodelay(true)
 }
 
-fn certificates(config: &HttpConfig) -> Result<Vec<Certificate>, HttpSetupError> {
-    let Some(path) = &config.cacert else { return Ok(Vec::new()) };
-    let pem = std::fs::read(path)
-        .map_err(|source| HttpSetupError::CertificatesUnreadable { path: path.clone(), source })?;
-    let invalid = |source| HttpSetupError::CertificatesInvalid { path: path.clone(), source };
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| invalid(Some(error.into())))?;
-    if found.is_empty() { Err(invalid(None)) } else { Ok(found) }
-}
-
-/// Certificates are parsed only when a client is built, so that a bad one shows here.
-fn setup_error(config: &HttpConfig, error: reqwest::Error) -> HttpSetupError {
-    let source = Box::new(error);
-    match &config.cacert {
-        Some(path) => HttpSetupError::CertificatesInvalid { path: path.clone(), source: Some(source) },
-        None => HttpSetupError::Client(source),
-    }
+fn setup_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HttpSetupError {
+    HttpSetupError::Client(error.into())
 }
 
 #[cfg(test)]
@@ -155,8 +199,31 @@ mod tests {
     fn lanes_speak_http_2_where_it_is_offered_and_the_pool_never_does() {
         let cacert = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ca.pem");
         let clients = Clients::new(&HttpConfig { cacert: Some(cacert), ..HttpConfig::default() }).unwrap();
-        assert_eq!(agreed(clients.numbered(0)).unwrap(), b"h2");
-        assert_eq!(agreed(clients.numbered(3)).unwrap(), b"h2");
-        assert_eq!(agreed(clients.numbered(POOL)).unwrap(), b"http/1.1");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = |number| runtime.block_on(clients.numbered("https", number)).unwrap();
+        assert_eq!(agreed(client(0)).unwrap(), b"h2");
+        assert_eq!(agreed(client(3)).unwrap(), b"h2");
+        assert_eq!(agreed(client(POOL)).unwrap(), b"http/1.1");
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_tls_sets_none_up() {
+        let clients = Clients::new(&HttpConfig::default()).unwrap();
+        clients.numbered("http", POOL).await.unwrap();
+        assert!(clients.secure.get().is_none());
+        clients.numbered("https", POOL).await.unwrap();
+        assert!(clients.secure.get().is_some());
+    }
+
+    #[test]
+    fn a_proxy_over_tls_is_told_from_others() {
+        let of = |name: &'static str, value: &'static str| {
+            Proxy::of(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert_eq!(of("http_proxy", "https://proxy:443"), Proxy::OverTls);
+        assert_eq!(of("ALL_PROXY", "HTTPS://proxy"), Proxy::OverTls);
+        assert_eq!(of("http_proxy", "http://proxy:3128"), Proxy::PlainOrNone);
+        assert_eq!(of("http_proxy", "proxy"), Proxy::PlainOrNone);
+        assert_eq!(of("https_proxy", "https://proxy"), Proxy::PlainOrNone, "not for http URLs");
     }
 }

@@ -1,10 +1,11 @@
 //! How many requests one host is to have in flight: the adaptive controller. Pure; time and bytes are passed in.
 //!
-//! It begins with a few, doubles every round trip while goodput rises, and then keeps to the knee: now
-//! and then it tries a little more (or, where the host has become slow to answer, a little less) and
-//! keeps what the measurement says. A host that pushes back is asked for half as much, and that level
-//! is remembered, unless the failures go on whatever the number (`blame.rs`). Promises: the target is never above the limits and never below one; a host that pushes
-//! back at the same number again and again is asked for that many ever more rarely.
+//! It begins with what a polite client may open, doubles every round trip while goodput rises (`start.rs`), and
+//! then keeps to the knee (`steady.rs`): now and then it tries a little more (or, where the host has become slow
+//! to answer, a little less) and keeps what the measurement says. A host that pushes back is asked for half as
+//! much, and that level is remembered, unless the failures go on whatever the number (`blame.rs`). Promises: the
+//! target is never above the limits and never below one; a host that pushes back at the same number again and
+//! again is asked for that many ever more rarely.
 
 mod blame;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod curves;
 mod measure;
 #[cfg(test)]
 mod sim;
+mod start;
 mod steady;
 
 use std::time::Duration;
@@ -20,24 +22,14 @@ use http::Version;
 
 use blame::Blame;
 use measure::{Latency, Trouble};
+use start::{Round, Start};
 use steady::{Steady, Step};
 
 pub(crate) use measure::Moment;
 
-/// How many are let in at first. Few enough for any server, and the number of connections that fill a clean link.
-const FIRST: u32 = 4;
-
-/// Up to here the first answer of a round is reason enough to double; beyond it bodies must have shown it.
-const EAGER: u32 = 16;
-
-/// Goodput that rises by less than this is flat.
-const RISE: f64 = 1.1;
-
-/// Rounds without a rise that end the start. Bodies lag behind their heads by a round or two.
-const FLAT_ROUNDS: u32 = 3;
-
-/// Goodput below this part of the best is a collapse.
-const COLLAPSE: f64 = 0.6;
+/// How many are let in at first: as many as the default allows in all. Round trips spent on finding out whether so few
+/// are borne cost more than anything else in a short job, and a server that does not bear them says so.
+const FIRST: u32 = 16;
 
 /// HTTP/2 connections per host. One is never best and four are as good as many on a clean path.
 pub(crate) const LANES: u32 = 4;
@@ -105,16 +97,6 @@ enum Phase {
     Steady(Steady),
 }
 
-#[derive(Clone, Debug)]
-struct Start {
-    since: Moment,
-    headed: bool,
-    whole: bool,
-    best: f64,
-    best_target: u32,
-    flat: u32,
-}
-
 /// A number in flight at which the host pushed back.
 #[derive(Clone, Copy, Debug)]
 struct Ceiling {
@@ -179,9 +161,7 @@ impl Controller {
         self.wanted = true;
         self.look(at);
         match &self.phase {
-            Phase::Start(start) => {
-                Some(start.since.now + self.latency.rounds(4)).filter(|&when| when > at.now)
-            }
+            Phase::Start(start) => start.next_look(at, self.latency),
             Phase::Steady(steady) => steady.next_look(self.latency).filter(|&when| when > at.now),
         }
     }
@@ -276,7 +256,8 @@ impl Controller {
     fn after_round(&mut self, at: Moment, end: Round) {
         match end {
             Round::Rose if self.target >= self.most() => {
-                self.phase = Phase::Steady(Steady::resting(at.now, steady::CONTENT));
+                let rest = if self.lanes().is_some() { steady::FIRST_PATIENCE } else { steady::CONTENT };
+                self.phase = Phase::Steady(Steady::resting(at.now, rest));
             }
             Round::Rose => self.aim(self.target.saturating_mul(2)),
             Round::Flat => self.wanted = false,
@@ -290,8 +271,7 @@ impl Controller {
     fn steer(&mut self, at: Moment) {
         let limit = self.limit(at.now);
         let (wanted, in_flight, target, latency) = (self.wanted, self.in_flight, self.target, self.latency);
-        let streams = self.multiplexed && self.speech == Speech::Offered;
-        let lanes = (streams && self.allowance.connections > 2 * LANES).then_some(LANES);
+        let lanes = self.lanes();
         let seen = steady::Seen { at, wanted, in_flight, target, limit, latency, lanes };
         let Phase::Steady(steady) = &mut self.phase else { return };
         match steady.step(&seen) {
@@ -314,6 +294,12 @@ impl Controller {
         }
     }
 
+    /// The HTTP/2 connections, where that is what is spoken and a pool could have more.
+    fn lanes(&self) -> Option<u32> {
+        let streams = self.multiplexed && self.speech == Speech::Offered;
+        (streams && self.allowance.connections > 2 * LANES).then_some(LANES)
+    }
+
     /// How far the target may grow at this time.
     fn limit(&self, now: Duration) -> u32 {
         match self.ceiling {
@@ -328,62 +314,22 @@ impl Phase {
     /// Time in which nothing was in flight is nobody's measure.
     fn restart_measuring(&mut self, at: Moment) {
         match self {
-            Self::Start(start) => start.since = at,
+            Self::Start(start) => start.restart_measuring(at),
             Self::Steady(steady) => steady.restart_measuring(at),
         }
     }
 
     fn headed(&mut self, at: Moment) {
         match self {
-            Self::Start(start) => start.headed = true,
+            Self::Start(start) => start.headed(),
             Self::Steady(steady) => steady.headed(at),
         }
     }
 
     fn ended(&mut self, end: End) {
         match self {
-            Self::Start(start) => start.whole |= end == End::Usual,
+            Self::Start(start) => start.ended(end),
             Self::Steady(steady) => steady.ended(),
-        }
-    }
-}
-
-/// What a round of the start has shown.
-#[derive(Clone, Copy)]
-enum Round {
-    /// Goodput rose, or has not had the time to.
-    Rose,
-    /// It did not, which may yet be chance.
-    Flat,
-    /// More brings no more than this number does.
-    Knee(u32),
-}
-
-impl Start {
-    fn new(since: Moment) -> Self {
-        Self { since, headed: false, whole: false, best: 0.0, best_target: 1, flat: 0 }
-    }
-
-    fn is_over(&self, at: Moment, target: u32, latency: Latency) -> bool {
-        let shown = target < EAGER || self.whole || at.now >= self.since.now + latency.rounds(4);
-        self.headed && shown && at.now > self.since.now
-    }
-
-    fn end_round(&mut self, at: Moment, target: u32) -> Round {
-        let goodput = at.rate_since(self.since);
-        let collapsed = goodput < self.best * COLLAPSE;
-        if goodput >= self.best * RISE {
-            (self.best, self.best_target, self.flat) = (goodput, target, 0);
-        } else {
-            self.flat += 1;
-        }
-        (self.since, self.headed, self.whole) = (at, false, false);
-        if self.flat >= FLAT_ROUNDS || collapsed && target >= EAGER {
-            Round::Knee(self.best_target)
-        } else if self.flat == 0 || target < EAGER {
-            Round::Rose
-        } else {
-            Round::Flat
         }
     }
 }

@@ -122,8 +122,9 @@ impl HostGate {
         }
     }
 
-    /// Whether a request may go at `now`. Changes nothing.
-    pub(crate) fn ask(&self, now: Duration) -> Entry {
+    /// Whether a request may go at `now`, for somebody who bears with an outage of `outage`; none: as long as the gate
+    /// does. Changes nothing.
+    pub(crate) fn ask(&self, now: Duration, outage: Option<Duration>) -> Entry {
         if let Some(until) = self.quiet_until.filter(|&until| until > now) {
             return Entry::Wait { until: Some(until) };
         }
@@ -131,7 +132,7 @@ impl HostGate {
             return Entry::Full;
         }
         match self.away {
-            Some(away) if self.is_given_up(away, now) => Entry::Go,
+            Some(away) if self.is_given_up(away, now, outage) => Entry::Go,
             Some(_) if self.probing => Entry::Wait { until: None },
             Some(away) if away.next_probe > now => Entry::Wait { until: Some(away.next_probe) },
             Some(_) => Entry::Probe,
@@ -148,7 +149,13 @@ impl HostGate {
     /// Takes note of what became of a request; of a refused connection it tells the meaning.
     ///
     /// A probe that has reported is a usual request from then on: another may probe.
-    pub(crate) fn report(&mut self, pass: &mut Pass, outcome: Outcome, now: Duration) -> Refusal {
+    pub(crate) fn report(
+        &mut self,
+        pass: &mut Pass,
+        outcome: Outcome,
+        now: Duration,
+        outage: Option<Duration>,
+    ) -> Refusal {
         let pass = std::mem::replace(pass, Pass::Usual);
         self.probing &= pass != Pass::Probe;
         match outcome {
@@ -163,7 +170,7 @@ impl HostGate {
             // From one that was let in to find out, silence is no sign of life.
             Outcome::Silent if pass == Pass::Probe => self.probe_failed(now),
             Outcome::Silent => {}
-            Outcome::Refused => return self.refused(pass, now),
+            Outcome::Refused => return self.refused(pass, now, outage),
         }
         Refusal::Unknown
     }
@@ -192,7 +199,7 @@ impl HostGate {
     /// Until when, and why, nothing may go at `now`.
     pub(crate) fn closed(&self, now: Duration) -> Option<(Duration, Shut)> {
         let quiet = self.quiet_until.filter(|&until| until > now).map(|until| (until, Shut::Asked));
-        let away = self.away.filter(|&away| !self.is_given_up(away, now));
+        let away = self.away.filter(|&away| !self.is_given_up(away, now, None));
         quiet.or_else(|| away.map(|away| (away.next_probe.max(now), Shut::Away)))
     }
 
@@ -206,14 +213,14 @@ impl HostGate {
         if self.multiplexed { in_flight.max(1) } else { in_flight.min(connections).max(1) }
     }
 
-    fn is_given_up(&self, away: Away, now: Duration) -> bool {
-        now.saturating_sub(away.since) >= self.outage
+    fn is_given_up(&self, away: Away, now: Duration, outage: Option<Duration>) -> bool {
+        now.saturating_sub(away.since) >= outage.unwrap_or(self.outage)
     }
 
-    fn refused(&mut self, pass: Pass, now: Duration) -> Refusal {
+    fn refused(&mut self, pass: Pass, now: Duration, outage: Option<Duration>) -> Refusal {
         match self.away {
             _ if !self.answered => return Refusal::Unknown,
-            Some(away) if self.is_given_up(away, now) => return Refusal::Unknown,
+            Some(away) if self.is_given_up(away, now, outage) => return Refusal::Unknown,
             Some(_) if pass == Pass::Probe => self.probe_failed(now),
             // Many fail together when a host goes; only the first of them starts the clock.
             Some(_) => {}
@@ -258,7 +265,7 @@ mod tests {
 
     /// Lets one in, reports and lets it out; gives what it was told.
     fn once(gate: &mut HostGate, outcome: Outcome, now: u64) -> (Entry, Refusal) {
-        let entry = gate.ask(s(now));
+        let entry = gate.ask(s(now), None);
         let pass = match entry {
             Entry::Go => Pass::Usual,
             Entry::Probe => Pass::Probe,
@@ -266,7 +273,7 @@ mod tests {
         };
         gate.enter(pass);
         let mut pass = pass;
-        let refusal = gate.report(&mut pass, outcome, s(now));
+        let refusal = gate.report(&mut pass, outcome, s(now), None);
         gate.leave(pass);
         (entry, refusal)
     }
@@ -282,18 +289,18 @@ mod tests {
         let mut gate = known_host();
         gate.enter(Pass::Usual);
         gate.enter(Pass::Usual);
-        assert_eq!(gate.ask(s(0)), FULL);
+        assert_eq!(gate.ask(s(0), None), FULL);
         gate.set_room(Room { in_flight: 3, connections: 3 });
-        assert_eq!(gate.ask(s(0)), Entry::Go);
+        assert_eq!(gate.ask(s(0), None), Entry::Go);
         gate.set_room(ROOM);
         gate.leave(Pass::Usual);
-        assert_eq!(gate.ask(s(0)), Entry::Go);
+        assert_eq!(gate.ask(s(0), None), Entry::Go);
     }
 
     #[test]
     fn a_room_of_nothing_still_lets_one_through() {
         let gate = HostGate::new(Room { connections: 0, in_flight: 0 }, DAY);
-        assert_eq!(gate.ask(s(0)), Entry::Go);
+        assert_eq!(gate.ask(s(0), None), Entry::Go);
     }
 
     #[test]
@@ -302,9 +309,9 @@ mod tests {
             let mut gate = known_host();
             once(&mut gate, answered(Version::HTTP_11, Some(asked)), 10);
             let expected = until.map_or(Entry::Go, wait);
-            assert_eq!(gate.ask(s(10)), expected, "{asked}");
+            assert_eq!(gate.ask(s(10), None), expected, "{asked}");
             assert_eq!(gate.closed(s(10)), until.map(|at| (s(at), Shut::Asked)));
-            assert_eq!(gate.ask(s(until.unwrap_or(10))), Entry::Go, "{asked}");
+            assert_eq!(gate.ask(s(until.unwrap_or(10)), None), Entry::Go, "{asked}");
         }
     }
 
@@ -313,8 +320,8 @@ mod tests {
         let mut gate = known_host();
         gate.enter(Pass::Usual);
         once(&mut gate, answered(Version::HTTP_11, Some(100)), 0);
-        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, Some(1)), s(1));
-        assert_eq!(gate.ask(s(2)), wait(100));
+        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, Some(1)), s(1), None);
+        assert_eq!(gate.ask(s(2), None), wait(100));
     }
 
     #[test]
@@ -331,25 +338,25 @@ mod tests {
         assert_eq!(once(&mut gate, Outcome::Refused, 100), (Entry::Go, Refusal::Away));
         let mut now = 100;
         for gap in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-            assert_eq!(gate.ask(s(now)), wait(now + gap));
+            assert_eq!(gate.ask(s(now), None), wait(now + gap));
             now += gap;
             assert_eq!(once(&mut gate, Outcome::Refused, now), (Entry::Probe, Refusal::Away));
         }
         assert_eq!(gate.closed(s(now)), Some((s(now + 60), Shut::Away)));
         assert_eq!(once(&mut gate, Outcome::Reached, now + 60).0, Entry::Probe);
-        assert_eq!(gate.ask(s(now + 60)), Entry::Go);
+        assert_eq!(gate.ask(s(now + 60), None), Entry::Go);
     }
 
     #[test]
     fn one_probe_at_a_time() {
         let mut gate = known_host();
         once(&mut gate, Outcome::Refused, 0);
-        assert_eq!(gate.ask(s(1)), Entry::Probe);
+        assert_eq!(gate.ask(s(1), None), Entry::Probe);
         gate.enter(Pass::Probe);
-        assert_eq!(gate.ask(s(1)), GO_ON);
+        assert_eq!(gate.ask(s(1), None), GO_ON);
         // Dropped before it learnt anything.
         gate.leave(Pass::Probe);
-        assert_eq!(gate.ask(s(1)), Entry::Probe);
+        assert_eq!(gate.ask(s(1), None), Entry::Probe);
     }
 
     #[test]
@@ -357,15 +364,15 @@ mod tests {
         let mut gate = known_host();
         gate.enter(Pass::Usual);
         once(&mut gate, Outcome::Refused, 0);
-        assert_eq!(gate.ask(s(1)), Entry::Probe);
+        assert_eq!(gate.ask(s(1), None), Entry::Probe);
         gate.enter(Pass::Probe);
         // The other request is redirected: an answer, then a refused connection.
-        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, None), s(1));
-        gate.report(&mut Pass::Usual, Outcome::Refused, s(1));
+        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, None), s(1), None);
+        gate.report(&mut Pass::Usual, Outcome::Refused, s(1), None);
         gate.leave(Pass::Usual);
-        assert_eq!(gate.ask(s(2)), GO_ON);
+        assert_eq!(gate.ask(s(2), None), GO_ON);
         gate.leave(Pass::Probe);
-        assert_eq!(gate.ask(s(2)), Entry::Probe);
+        assert_eq!(gate.ask(s(2), None), Entry::Probe);
     }
 
     #[test]
@@ -373,11 +380,11 @@ mod tests {
         let mut gate = known_host();
         gate.enter(Pass::Usual);
         gate.enter(Pass::Usual);
-        assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0)), Refusal::Away);
-        assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0)), Refusal::Away);
+        assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0), None), Refusal::Away);
+        assert_eq!(gate.report(&mut Pass::Usual, Outcome::Refused, s(0), None), Refusal::Away);
         gate.leave(Pass::Usual);
         gate.leave(Pass::Usual);
-        assert_eq!(gate.ask(s(0)), wait(1));
+        assert_eq!(gate.ask(s(0), None), wait(1));
     }
 
     #[test]
@@ -385,7 +392,24 @@ mod tests {
         let mut gate = known_host();
         once(&mut gate, Outcome::Refused, 0);
         once(&mut gate, Outcome::Silent, 1);
-        assert_eq!(gate.ask(s(1)), wait(3));
+        assert_eq!(gate.ask(s(1), None), wait(3));
+    }
+
+    #[test]
+    fn whoever_bears_with_less_or_more_is_told_so_for_itself() {
+        let mut gate = known_host();
+        once(&mut gate, Outcome::Refused, 0);
+        let told = |gate: &mut HostGate, now, outage| {
+            (
+                gate.ask(s(now), Some(outage)),
+                gate.report(&mut Pass::Usual, Outcome::Refused, s(now), Some(outage)),
+            )
+        };
+        assert_eq!(told(&mut gate, 5, s(5)), (Entry::Go, Refusal::Unknown));
+        assert_eq!(told(&mut gate, 5, s(6)), (Entry::Probe, Refusal::Away));
+        let beyond_the_gates_own = DAY.as_secs() + 1;
+        assert_eq!(told(&mut gate, beyond_the_gates_own, DAY * 2), (Entry::Probe, Refusal::Away));
+        assert_eq!(gate.ask(s(beyond_the_gates_own), None), Entry::Go);
     }
 
     #[test]
@@ -435,7 +459,7 @@ mod tests {
             let (mut inside, mut now): (Vec<Pass>, u64) = (Vec::new(), 0);
             for step in steps {
                 match step {
-                    Step::Ask => match gate.ask(s(now)) {
+                    Step::Ask => match gate.ask(s(now), None) {
                         Entry::Go => { gate.enter(Pass::Usual); inside.push(Pass::Usual); }
                         Entry::Probe => { gate.enter(Pass::Probe); inside.push(Pass::Probe); }
                         // Whoever waits without a time waits for somebody.
@@ -452,7 +476,7 @@ mod tests {
                             3 => Outcome::Refused,
                             _ => Outcome::Silent,
                         };
-                        gate.report(&mut inside[which], outcome, s(now));
+                        gate.report(&mut inside[which], outcome, s(now), None);
                     }
                     Step::Leave(which) if which < inside.len() => {
                         gate.leave(inside.swap_remove(which));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use crate::controller::End;
@@ -17,7 +17,8 @@ use crate::hosts::{Admission, Host, Hosts};
 use crate::leftovers::Leftovers;
 use crate::origin::host_name;
 use crate::retry_after::retry_after;
-use crate::{Body, BodySource, Fetch, FetchError, Request, Response};
+use crate::terms::Seat;
+use crate::{Body, BodySource, Fetch, FetchError, Request, Response, Treatment};
 
 /// Sends each request through its host's gate.
 #[derive(Debug)]
@@ -35,10 +36,23 @@ impl<F> Gated<F> {
 #[async_trait]
 impl<F: Fetch> Fetch for Gated<F> {
     async fn fetch(&self, mut request: Request) -> Result<Response, FetchError> {
-        let host = self.hosts.host(&host_name(&request.url));
-        let admission = host.enter(request.treatment.urgency).await;
+        let name = host_name(&request.url);
+        let host = self.hosts.host(&name);
+        let Treatment { urgency, terms, .. } = &request.treatment;
+        let (mut seat, mut outage) = (None, None);
+        if let Some(terms) = terms {
+            if terms.has_heard_from(&name) {
+                self.hosts.mark_answered(&name);
+            }
+            seat = Some(terms.seat(&name, host.connections(), *urgency).await);
+            outage = terms.outage();
+        }
+        let admission = host.enter(*urgency, outage).await;
+        if let Some(seat) = &mut seat {
+            seat.left();
+        }
         request.treatment.speech = admission.speech;
-        let mut permit = Permit { host, admission, end: End::Usual };
+        let mut permit = Permit { host, admission, end: End::Usual, outage, _seat: seat };
         match self.inner.fetch(request).await {
             Ok(mut response) => {
                 permit.answered(&response);
@@ -46,7 +60,8 @@ impl<F: Fetch> Fetch for Gated<F> {
                 let left = left.and_then(|length| length.to_str().ok()?.parse().ok());
                 let leftovers = Arc::clone(&self.hosts.leftovers);
                 let inner = Some((response.body, permit));
-                response.body = Body::new(GatedBody { inner, left, leftovers });
+                let trailers = HeaderMap::new();
+                response.body = Body::new(GatedBody { inner, left, leftovers, trailers });
                 Ok(response)
             }
             Err(error) => Err(permit.failed(error)),
@@ -60,6 +75,8 @@ struct GatedBody {
     /// What is to come, where the head told; an upper bound.
     left: Option<u64>,
     leftovers: Arc<Leftovers>,
+    /// What came behind the content, and outlives the place.
+    trailers: HeaderMap,
 }
 
 #[async_trait]
@@ -69,11 +86,18 @@ impl BodySource for GatedBody {
         let chunk = body.chunk().await;
         match &chunk {
             Ok(Some(piece)) => self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64)),
-            Ok(None) => self.inner = None,
+            Ok(None) => {
+                self.trailers = body.take_trailers();
+                self.inner = None;
+            }
             // Kept, so that a failed body stays failed; its place is given back when it is dropped.
             Err(_) => permit.end = End::Broken,
         }
         chunk
+    }
+
+    fn take_trailers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.trailers)
     }
 }
 
@@ -91,6 +115,10 @@ struct Permit {
     host: Arc<Host>,
     admission: Admission,
     end: End,
+    /// How long the owner of the request bears with a host that is away, where it says so.
+    outage: Option<Duration>,
+    /// Its place among the owner's own.
+    _seat: Option<Seat>,
 }
 
 impl Permit {
@@ -109,13 +137,17 @@ impl Permit {
             }
         }
         let quiet = asked_quiet(response);
-        self.host.report(&mut self.admission.pass, Outcome::Answered { version: response.version, quiet });
+        self.report(Outcome::Answered { version: response.version, quiet });
+    }
+
+    fn report(&mut self, outcome: Outcome) -> Refusal {
+        self.host.report(&mut self.admission.pass, outcome, self.outage)
     }
 
     fn failed(&mut self, error: FetchError) -> FetchError {
         match error {
             FetchError::Connect { host, source, .. } => {
-                let refusal = self.host.report(&mut self.admission.pass, Outcome::Refused);
+                let refusal = self.report(Outcome::Refused);
                 let answered_before = refusal == Refusal::Away;
                 if answered_before {
                     let mark = self.admission.mark;
@@ -129,7 +161,7 @@ impl Permit {
                 self.end = End::Broken;
                 let silent = matches!(error, FetchError::Stall { .. });
                 let outcome = if silent { Outcome::Silent } else { Outcome::Reached };
-                self.host.report(&mut self.admission.pass, outcome);
+                self.report(outcome);
                 error
             }
         }
@@ -163,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::counters::Tally;
-    use crate::{Closed, ClosedReason, HttpConfig, Limits, Treatment, Urgency};
+    use crate::{Closed, ClosedReason, HttpConfig, Limits, Urgency};
 
     /// More hosts than are remembered.
     const MANY: usize = 1100;

@@ -157,13 +157,13 @@ impl Hosts {
 }
 
 impl Host {
-    /// Waits for its turn and for the gate.
-    pub(crate) async fn enter(&self, urgency: Urgency) -> Admission {
+    /// Waits for its turn and for the gate; bears with an `outage` of its own, where it has one.
+    pub(crate) async fn enter(&self, urgency: Urgency, outage: Option<Duration>) -> Admission {
         let going_ahead = (urgency == Urgency::Ahead).then(|| GoingAhead::new(self));
         let queue = if going_ahead.is_some() { &self.ahead } else { &self.usual };
         let turn = queue.turn.lock().await;
         let admission = loop {
-            let delay = match self.try_enter(urgency) {
+            let delay = match self.try_enter(urgency, outage) {
                 Ok(admission) => break admission,
                 Err(delay) => delay,
             };
@@ -181,10 +181,15 @@ impl Host {
         admission
     }
 
+    /// The most connections that the client's limits allow.
+    pub(crate) fn connections(&self) -> u32 {
+        lock(&self.door).allowance.connections
+    }
+
     /// Takes note of what became of a request, for the gate.
-    pub(crate) fn report(&self, pass: &mut Pass, outcome: Outcome) -> Refusal {
+    pub(crate) fn report(&self, pass: &mut Pass, outcome: Outcome, outage: Option<Duration>) -> Refusal {
         let now = self.origin.elapsed();
-        let refusal = lock(&self.door).gate.report(pass, outcome, now);
+        let refusal = lock(&self.door).gate.report(pass, outcome, now, outage);
         self.tell();
         refusal
     }
@@ -211,13 +216,13 @@ impl Host {
     }
 
     /// Enters, or tells when to ask again.
-    fn try_enter(&self, urgency: Urgency) -> Result<Admission, Delay> {
+    fn try_enter(&self, urgency: Urgency, outage: Option<Duration>) -> Result<Admission, Delay> {
         let at = self.moment();
         let mut door = lock(&self.door);
         if urgency == Urgency::Usual && door.ahead > 0 {
             return Err(Delay { reason: Reason::Room, until: None });
         }
-        let pass = door.ask(at)?;
+        let pass = door.ask(at, outage)?;
         if let Some(wait) = door.pace.as_ref().and_then(|pace| pace.take(NonZeroU32::MIN).err()) {
             return Err(Delay { reason: Reason::RequestRate, until: Some(at.now + wait) });
         }
@@ -287,13 +292,13 @@ impl Door {
     }
 
     /// Asks the gate. A full one is looked at by the controller, which may make more room.
-    fn ask(&mut self, at: Moment) -> Result<Pass, Delay> {
-        let mut entry = self.gate.ask(at.now);
+    fn ask(&mut self, at: Moment, outage: Option<Duration>) -> Result<Pass, Delay> {
+        let mut entry = self.gate.ask(at.now, outage);
         let mut look = None;
         if entry == Entry::Full {
             look = self.controller.wanted(at);
             self.make_room();
-            entry = self.gate.ask(at.now);
+            entry = self.gate.ask(at.now, outage);
         }
         let reason = match self.gate.closed(at.now) {
             Some((_, Shut::Asked)) => Reason::RetryAfter,

@@ -1,14 +1,16 @@
 //! Which of the few clients a request goes to, and how many connections each has to a host.
 //!
-//! Over HTTP/2 each lane is one connection, and the lane with the fewest requests is next. While it is not
-//! known what a host speaks, and over HTTP/1.1, a lane has as many connections as it had requests at once,
-//! so that it gets no more than its part of what the host's connections allow. The last client is the pool
-//! that speaks HTTP/1.1 alone, and may have them all.
+//! Over HTTP/2 each lane is one connection, and the lane with the fewest requests is next. Over HTTP/1.1 a lane
+//! has as many connections as it had requests at once, so that it gets no more than its part of what the
+//! host's connections allow; while it is not known what a host speaks, the first one of each lane is to find
+//! out. The last client is the pool that speaks HTTP/1.1 alone, and may have them all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::Version;
+use tokio::time::Instant;
 
 use crate::controller::LANES;
 
@@ -20,6 +22,9 @@ pub(crate) const POOL: usize = LANES as usize;
 
 /// Hosts remembered before those without requests are forgotten.
 const REMEMBERED: usize = 1024;
+
+/// How long after a connection stood those that wait for it may not have been given it yet.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// The lanes of every host.
 #[derive(Debug)]
@@ -39,7 +44,31 @@ struct Loads {
     requests: [u32; CLIENTS],
     /// Connections that stand, as far as is known: the end of idle ones goes unnoticed.
     open: [u32; CLIENTS],
-    multiplexed: bool,
+    /// Those of them that are being opened.
+    opening: [u32; CLIENTS],
+    /// When the last one stood.
+    stood: [Option<Instant>; CLIENTS],
+    speaks: Speaks,
+}
+
+/// What a host was heard to speak on a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Speaks {
+    #[default]
+    Unheard,
+    /// HTTP/1.1: a request at a time.
+    Single,
+    /// HTTP/2: all at once.
+    Streams,
+}
+
+/// Whether somebody has waited for an idle connection as long as makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not yet.
+    Left,
+    /// Long enough.
+    Over,
 }
 
 /// Which client may be used, for which host, and with how many connections.
@@ -104,7 +133,9 @@ impl Loads {
     fn lane(&self, connections: u32) -> usize {
         let lanes = LANES.min(connections) as usize;
         let least = |of: &mut dyn Iterator<Item = usize>| of.min_by_key(|&lane| self.requests[lane]);
-        let has_room = |&lane: &usize| self.multiplexed || self.requests[lane] < part_of(connections, lane);
+        let has_room = |&lane: &usize| {
+            self.speaks == Speaks::Streams || self.requests[lane] < part_of(connections, lane)
+        };
         least(&mut (0..lanes).filter(has_room)).or_else(|| least(&mut (0..lanes))).unwrap_or(0)
     }
 }
@@ -121,15 +152,38 @@ impl Seat {
         self.client
     }
 
-    /// Counts one more connection, if there may be one.
-    pub(crate) fn open(&self) -> bool {
+    /// Counts one more connection that is being opened, if there may be one.
+    pub(crate) fn open(&self, patience: Patience, now: Instant) -> bool {
         let mut loads = lock(&self.loads);
-        let streams = loads.multiplexed && self.client != POOL;
-        let open = &mut loads.open[self.client];
-        // Over HTTP/2 a lane's next connection replaces its last one.
-        let may = streams || *open < self.connections;
-        *open += u32::from(may);
+        let speaks = if self.client == POOL { Speaks::Single } else { loads.speaks };
+        let may = match (speaks, patience) {
+            // A lane's next connection replaces its last one, and serves all that wait for it.
+            (Speaks::Streams, _) => {
+                let is_fresh = loads.stood[self.client].is_some_and(|stood| now < stood + SETTLING);
+                loads.opening[self.client] == 0 && !is_fresh
+            }
+            (Speaks::Unheard, Patience::Left) => loads.open[self.client] == 0,
+            (Speaks::Unheard, Patience::Over) | (Speaks::Single, _) => {
+                loads.open[self.client] < self.connections
+            }
+        };
+        loads.open[self.client] += u32::from(may);
+        loads.opening[self.client] += u32::from(may);
         may
+    }
+
+    /// A connection that was being opened stands.
+    pub(crate) fn opened(&self, now: Instant) {
+        let mut loads = lock(&self.loads);
+        loads.stood[self.client] = Some(now);
+        loads.opening[self.client] = loads.opening[self.client].saturating_sub(1);
+    }
+
+    /// Nothing came of a connection that was being opened.
+    pub(crate) fn failed_to_open(&self) {
+        let mut loads = lock(&self.loads);
+        loads.opening[self.client] = loads.opening[self.client].saturating_sub(1);
+        loads.open[self.client] = loads.open[self.client].saturating_sub(1);
     }
 
     /// Counts one connection less.
@@ -154,7 +208,8 @@ impl Place {
     /// Takes note of what the host speaks.
     pub(crate) fn heard(&self, version: Version) {
         if self.0.client != POOL {
-            lock(&self.0.loads).multiplexed = version >= Version::HTTP_2;
+            let speaks = if version >= Version::HTTP_2 { Speaks::Streams } else { Speaks::Single };
+            lock(&self.0.loads).speaks = speaks;
         }
     }
 }
@@ -201,17 +256,50 @@ mod tests {
     }
 
     #[test]
+    fn the_first_connection_of_a_lane_finds_out_what_the_host_speaks() {
+        let lanes = Lanes::new(16);
+        let places: Vec<Place> = (0..16).map(|_| lane(&lanes)).collect();
+        let open =
+            |patience| places.iter().filter(|place| place.seat().open(patience, Instant::now())).count();
+        assert_eq!((open(Patience::Left), open(Patience::Left)), (4, 0));
+        assert_eq!(open(Patience::Over), 12, "who waited long enough for an answer does not wait for ever");
+
+        let lanes = Lanes::new(16);
+        let places: Vec<Place> = (0..16).map(|_| lane(&lanes)).collect();
+        let open = || places.iter().filter(|place| place.seat().open(Patience::Left, Instant::now())).count();
+        assert_eq!(open(), 4);
+        places[0].heard(Version::HTTP_11);
+        assert_eq!((open(), open()), (12, 0));
+    }
+
+    #[test]
+    fn one_connection_at_a_time_takes_the_place_of_one_that_ended() {
+        let lanes = Lanes::new(4);
+        let (one, two) = (lane(&lanes), lane(&lanes));
+        let other = |place: &Place| Place(Seat { client: one.seat().client(), ..place.seat().clone() });
+        let same = other(&two);
+        one.heard(Version::HTTP_2);
+        let now = Instant::now();
+        let open = |place: &Place, now| place.seat().open(Patience::Over, now);
+        assert!(open(&one, now) && !open(&same, now + 2 * SETTLING));
+        one.seat().opened(now);
+        assert!(!open(&same, now), "it is about to be given the first one");
+        assert!(open(&same, now + SETTLING), "the server has ended the first one");
+    }
+
+    #[test]
     fn what_was_closed_unnoticed_is_forgotten_when_none_is_idle() {
         let lanes = Lanes::new(2);
         let (one, two) = (lanes.place("h", Choice::Pool), lanes.place("h", Choice::Pool));
-        assert!(one.seat().open() && two.seat().open() && !one.seat().open());
+        let open = |place: &Place| place.seat().open(Patience::Left, Instant::now());
+        assert!(open(&one) && open(&two) && !open(&one));
         drop(two);
         let next = lanes.place("h", Choice::Pool);
-        assert!(!next.seat().open());
+        assert!(!open(&next));
         next.seat().none_is_idle();
-        assert!(next.seat().open() && !next.seat().open());
+        assert!(open(&next) && !open(&next));
         // Another host has connections of its own.
-        assert!(lanes.place("other", Choice::Pool).seat().open());
+        assert!(open(&lanes.place("other", Choice::Pool)));
     }
 
     proptest! {

@@ -27,9 +27,11 @@ mod request;
 mod retry_after;
 mod stall;
 mod status;
+mod terms;
 mod timetable;
 mod transport;
 mod treatment;
+mod trust;
 mod turns;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub use rate::{ByteLimiter, Limited};
 pub use request::{Request, Response};
 pub use retry_after::retry_after;
 pub use status::{Closed, ClosedReason, HostStatus, Waits};
+pub use terms::{OwnLimits, Terms};
 pub use timetable::{RateLimit, RateLimitError};
 pub use treatment::{Share, Treated, Treatment, Urgency};
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use jiff::Zoned;
 use jiff::civil::Time;
 use tokio::sync::oneshot;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::pace::Pace;
 use crate::turns::Turns;
-use crate::{Body, BodySource, Fetch, FetchError, RateLimit, Request, Response, Share};
+use crate::{Body, BodySource, Fetch, FetchError, RateLimit, Request, Response, Share, Terms};
 
 /// Hands on the bodies of another's answers no faster than its limiter allows.
 #[derive(Debug)]
@@ -39,11 +40,11 @@ impl<F> Limited<F> {
 #[async_trait]
 impl<F: Fetch> Fetch for Limited<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
-        let share = request.treatment.share;
+        let (share, terms) = (request.treatment.share, request.treatment.terms.clone());
         let mut response = self.inner.fetch(request).await?;
         let limiter = Arc::clone(&self.limiter);
-        response.body =
-            Body::new(LimitedBody { inner: response.body, received: Bytes::new(), limiter, share });
+        let (inner, received) = (response.body, Bytes::new());
+        response.body = Body::new(LimitedBody { inner, received, limiter, share, terms, granted: 0 });
         Ok(response)
     }
 }
@@ -54,6 +55,9 @@ struct LimitedBody {
     received: Bytes,
     limiter: Arc<ByteLimiter>,
     share: Share,
+    terms: Option<Arc<Terms>>,
+    /// Bytes that the owner's own rate has let go and the shared one not yet.
+    granted: usize,
 }
 
 #[async_trait]
@@ -65,8 +69,20 @@ impl BodySource for LimitedBody {
                 None => return Ok(None),
             }
         }
-        let allowed = self.limiter.admit(self.share, self.received.len()).await;
+        if self.granted == 0 {
+            self.granted = match &self.terms {
+                Some(terms) => terms.limiter().admit(self.share, self.received.len()).await,
+                None => self.received.len(),
+            };
+        }
+        let wanted = self.granted.min(self.received.len());
+        let allowed = self.limiter.admit(self.share, wanted).await;
+        self.granted -= allowed;
         Ok(Some(self.received.split_to(allowed)))
+    }
+
+    fn take_trailers(&mut self) -> HeaderMap {
+        self.inner.take_trailers()
     }
 }
 
@@ -126,8 +142,13 @@ impl ByteLimiter {
         Duration::from_micros(self.waited.load(Ordering::Relaxed))
     }
 
+    /// Whether bodies wait for the rate at this moment.
+    pub(crate) fn is_scarce(&self) -> bool {
+        lock(&self.line).taken
+    }
+
     /// Waits until at least one and at most `wanted` bytes may go; gives how many.
-    async fn admit(&self, share: Share, wanted: usize) -> usize {
+    pub(crate) async fn admit(&self, share: Share, wanted: usize) -> usize {
         if self.bucket().is_none() {
             return wanted;
         }
@@ -236,7 +257,8 @@ impl fmt::Debug for ByteLimiter {
 impl Setting {
     /// The limit as it is at this time of day; `old` goes on where its rate still holds.
     fn new(limit: RateLimit, wall_clock: fn() -> Time, old: Option<Arc<Bucket>>) -> Self {
-        let rate = limit.at(wall_clock());
+        // The system's zone is looked up by reading a hundred folders, which a constant rate need not wait for.
+        let rate = limit.at(if limit.changes() { wall_clock() } else { Time::midnight() });
         let look_again = limit.changes().then(|| Instant::now() + LOOK_EVERY);
         let bucket = match old {
             Some(old) if rate == Some(old.rate) => Some(old),
@@ -284,6 +306,7 @@ mod tests {
     use std::sync::atomic::AtomicI8;
 
     use super::*;
+    use crate::OwnLimits;
 
     /// Gives pieces of one size for ever.
     struct Endless(usize);
@@ -298,7 +321,7 @@ mod tests {
     fn body(limiter: &Arc<ByteLimiter>, piece: usize) -> LimitedBody {
         let limiter = Arc::clone(limiter);
         let (inner, share) = (Body::new(Endless(piece)), Share::default());
-        LimitedBody { inner, received: Bytes::new(), limiter, share }
+        LimitedBody { inner, received: Bytes::new(), limiter, share, terms: None, granted: 0 }
     }
 
     /// Bytes that come through `readers` bodies in `time`.
@@ -320,6 +343,30 @@ mod tests {
 
     fn limiter(rate: u64) -> Arc<ByteLimiter> {
         Arc::new(ByteLimiter::new(RateLimit::constant(rate)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_owners_own_rate_and_the_shared_one_both_hold() {
+        for (own, shared, expected) in [(100_000, 1_000_000, 100_000), (1_000_000, 100_000, 100_000)] {
+            let limit_rate = RateLimit::constant(own);
+            let terms = Arc::new(Terms::new(OwnLimits { limit_rate, ..OwnLimits::default() }));
+            let shared = limiter(shared);
+            let mut tasks = tokio::task::JoinSet::new();
+            let end = Instant::now() + Duration::from_secs(10);
+            for _ in 0..3 {
+                let mut body = LimitedBody { terms: Some(Arc::clone(&terms)), ..body(&shared, 16_384) };
+                tasks.spawn(async move {
+                    let mut total = 0;
+                    while let Ok(piece) = tokio::time::timeout_at(end, body.chunk()).await {
+                        total += piece.unwrap().unwrap().len() as u64;
+                    }
+                    total
+                });
+            }
+            let total: u64 = tasks.join_all().await.into_iter().sum();
+            let ratio = total as f64 / (expected * 10) as f64;
+            assert!((0.97..=1.03).contains(&ratio), "{own}: {total}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

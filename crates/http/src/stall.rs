@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use crate::origin::host_name;
@@ -66,6 +67,10 @@ impl BodySource for StallBody {
             self.meter.record(begun.elapsed(), bytes.len());
         }
         chunk
+    }
+
+    fn take_trailers(&mut self) -> HeaderMap {
+        self.inner.take_trailers()
     }
 }
 

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::connect::HttpInfo;
 
 use crate::brake::seated;
@@ -18,7 +19,7 @@ use crate::clients::Clients;
 use crate::config::{HttpConfig, HttpSetupError};
 use crate::controller::Speech;
 use crate::counters::{HostTally, Tally};
-use crate::lanes::{Choice, Lanes, Place};
+use crate::lanes::{Choice, Lanes, Place, Seat};
 use crate::origin::host_name;
 use crate::{Body, BodySource, Fetch, FetchError, Request, Response};
 
@@ -54,6 +55,7 @@ impl Transport {
     /// Sends a request, and again if nobody has looked at it.
     async fn send(
         &self,
+        client: &reqwest::Client,
         place: &Place,
         wire: reqwest::Request,
         tally: &HostTally,
@@ -61,30 +63,11 @@ impl Transport {
         let mut replays = 0;
         loop {
             self.tally.request(tally);
-            match self.execute(place, &wire).await {
+            match execute(client, place.seat(), &wire).await {
                 Err(error) if replays < MOST_REPLAYS && self.may_be_replayed(&wire, &error) => {
                     tracing::debug!(error = %error.without_url(), "sent again");
                     self.tally.replay(tally);
                     replays += 1;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// Sends a request once, when there is a connection for it.
-    async fn execute(
-        &self,
-        place: &Place,
-        wire: &reqwest::Request,
-    ) -> Result<reqwest::Response, reqwest::Error> {
-        let (seat, client) = (place.seat(), self.clients.numbered(place.seat().client()));
-        loop {
-            match seated(seat.clone(), client.execute(copy_of(wire))).await {
-                Err(error) if found_none_idle(&error) => seat.none_is_idle(),
-                Err(error) if connection_of(&error).is_some() => {
-                    seat.closed();
-                    return Err(error);
                 }
                 outcome => return outcome,
             }
@@ -108,7 +91,9 @@ impl Fetch for Transport {
         let (url, method) = (request.url.clone(), request.method.clone());
         let tally = self.tally.host(&host);
         let place = self.place(&request, &host);
-        let answer = self.send(&place, on_the_wire(request), &tally).await;
+        let client = self.clients.numbered(url.scheme(), place.seat().client()).await;
+        let client = client.map_err(|error| FetchError::Tls { host: host.clone(), source: error.into() })?;
+        let answer = self.send(client, &place, on_the_wire(request), &tally).await;
         let mut answer = answer.map_err(|error| head_error(host.clone(), url.to_string(), error))?;
         self.tally.answered_on(&tally, local_address(answer.extensions()));
         let (status, version) = (answer.status(), answer.version());
@@ -120,13 +105,15 @@ impl Fetch for Transport {
             framed.map_err(|why| FetchError::Protocol { host: host.clone(), source: why.into() })?;
         let count = (Arc::clone(&self.tally), tally);
         let place = Some(place);
-        let body = TransportBody { answer, host, left, failed: false, count, place, last };
+        let (content, trailers) = (http::Response::from(answer).into_body(), HeaderMap::new());
+        let body = TransportBody { content, trailers, host, left, failed: false, count, place, last };
         Ok(Response { status, headers, url, version, body: Body::new(body) })
     }
 }
 
 struct TransportBody {
-    answer: reqwest::Response,
+    content: reqwest::Body,
+    trailers: HeaderMap,
     host: String,
     /// Bytes that must still come, where that was promised.
     left: Option<u64>,
@@ -146,8 +133,7 @@ impl BodySource for TransportBody {
             let source = "its body was read on after it had failed".into();
             return Err(FetchError::Broken { host: self.host.clone(), source });
         }
-        let chunk = self.answer.chunk().await.map_err(|error| body_error(self.host.clone(), error));
-        let chunk = chunk.and_then(|chunk| self.accounted(chunk));
+        let chunk = self.piece().await.and_then(|chunk| self.accounted(chunk));
         self.failed = chunk.is_err();
         if !matches!(chunk, Ok(Some(_)))
             && let Some(place) = self.place.take()
@@ -157,9 +143,25 @@ impl BodySource for TransportBody {
         }
         chunk
     }
+
+    fn take_trailers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.trailers)
+    }
 }
 
 impl TransportBody {
+    /// The next piece of content; trailers, which are none, are put by.
+    async fn piece(&mut self) -> Result<Option<Bytes>, FetchError> {
+        while let Some(frame) = self.content.frame().await {
+            let frame = frame.map_err(|error| body_error(self.host.clone(), error))?;
+            match frame.into_data() {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(frame) => self.trailers.extend(frame.into_trailers().unwrap_or_default()),
+            }
+        }
+        Ok(None)
+    }
+
     /// Counts a piece, and holds the body to its promised length. The library does so too; it is too
     /// important to be left to one.
     fn accounted(&mut self, chunk: Option<Bytes>) -> Result<Option<Bytes>, FetchError> {
@@ -181,6 +183,24 @@ impl TransportBody {
             _ => {}
         }
         Ok(chunk)
+    }
+}
+
+/// Sends a request once, when there is a connection for it.
+async fn execute(
+    client: &reqwest::Client,
+    seat: &Seat,
+    wire: &reqwest::Request,
+) -> Result<reqwest::Response, reqwest::Error> {
+    loop {
+        match seated(seat.clone(), client.execute(copy_of(wire))).await {
+            Err(error) if found_none_idle(&error) => seat.none_is_idle(),
+            Err(error) if connection_of(&error).is_some() => {
+                seat.closed();
+                return Err(error);
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! How a request is treated among others that want the same: its place in line, and its share of the byte rate.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::controller::Speech;
-use crate::{Fetch, FetchError, Request, Response};
+use crate::{Fetch, FetchError, Request, Response, Terms};
 
 /// How a request is treated among others.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Treatment {
     /// Its place in its host's line.
     pub urgency: Urgency,
     /// Its share of a limited byte rate.
     pub share: Share,
+    /// The terms of its owner, where they have any of their own.
+    pub terms: Option<Arc<Terms>>,
     /// What it is spoken in; the gate knows best.
     pub(crate) speech: Speech,
 }
@@ -30,6 +33,12 @@ impl Treatment {
     #[must_use]
     pub fn of_job(job: u64, priority: i8) -> Self {
         Self { share: Share::by_priority(job, priority.into()), ..Self::default() }
+    }
+
+    /// The same under these terms.
+    #[must_use]
+    pub fn under(self, terms: Arc<Terms>) -> Self {
+        Self { terms: Some(terms), ..self }
     }
 }
 
@@ -89,7 +98,7 @@ impl<F> Treated<F> {
 #[async_trait]
 impl<F: Fetch> Fetch for Treated<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
-        self.inner.fetch(Request { treatment: self.treatment, ..request }).await
+        self.inner.fetch(Request { treatment: self.treatment.clone(), ..request }).await
     }
 }
 

@@ -39,6 +39,8 @@ enum Manner {
 
 #[derive(Default)]
 struct Seen {
+    connections: AtomicUsize,
+    goodbyes: AtomicUsize,
     requests: AtomicUsize,
     /// Bytes of endless bodies that there was a window for.
     flooded: AtomicUsize,
@@ -65,6 +67,7 @@ impl Server {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
+                counted.connections.fetch_add(1, Ordering::Relaxed);
                 connections.spawn(serve(socket, acceptor.clone(), manner, Arc::clone(&counted)));
             }
         });
@@ -102,6 +105,7 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, manner: Manner, seen: A
             }
         }
         if matches!(manner, Manner::SaysGoodbyeAfter(last) if count == last) {
+            seen.goodbyes.fetch_add(1, Ordering::Relaxed);
             connection.graceful_shutdown();
         }
     }
@@ -155,7 +159,7 @@ async fn whole(client: &Client, request: Request) -> Result<(Version, usize), Fe
 }
 
 /// Asks so many times, thirty at once, for bodies of this length; none may be lost.
-async fn ask(manner: Manner, count: usize, length: usize) -> (Counters, usize) {
+async fn ask(manner: Manner, count: usize, length: usize) -> (Counters, Arc<Seen>) {
     let server = Server::start(manner).await;
     // Too few for a pool of HTTP/1.1 to be worth a trial, however slow the machine is.
     let client = client(HttpConfig { connections: 8, ..HttpConfig::default() });
@@ -172,20 +176,30 @@ async fn ask(manner: Manner, count: usize, length: usize) -> (Counters, usize) {
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    (client.counters(), server.seen.requests.load(Ordering::Relaxed))
+    (client.counters(), Arc::clone(&server.seen))
+}
+
+fn count(counter: &AtomicUsize) -> usize {
+    counter.load(Ordering::Relaxed)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_requests_share_a_few_connections_and_never_one() {
     let (counters, seen) = ask(Manner::Serves, 600, BODY.len()).await;
-    assert_eq!((counters.requests, seen, counters.bytes_received), (600, 600, 600 * BODY.len() as u64));
+    let requests = count(&seen.requests);
+    assert_eq!((counters.requests, requests, counters.bytes_received), (600, 600, 600 * BODY.len() as u64));
     assert!((2..=4).contains(&counters.connections), "{counters:?}");
+    // Where the first answer takes long, others are opened meanwhile; never more than allowed.
+    assert!(count(&seen.connections) <= 8, "{}", count(&seen.connections));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_goodbye_loses_no_request() {
-    let (counters, _) = ask(Manner::SaysGoodbyeAfter(20), 600, BODY.len()).await;
+    let (counters, seen) = ask(Manner::SaysGoodbyeAfter(20), 600, BODY.len()).await;
     assert!(counters.connections > 10, "{counters:?}");
+    // Each is replaced by one, not by one for each request that it leaves behind.
+    let (opened, ended) = (count(&seen.connections), count(&seen.goodbyes));
+    assert!(opened <= ended * 2 + 8, "{opened} for {ended} that ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +211,7 @@ async fn a_connection_that_vanishes_costs_its_unanswered_requests_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_streams_are_asked_for_again() {
     let (counters, seen) = ask(Manner::RefusesEvery(40), 600, BODY.len()).await;
+    let seen = count(&seen.requests);
     assert!(seen > 600, "{seen}");
     assert_eq!((counters.requests, counters.replays), (seen as u64, seen as u64 - 600));
 }
@@ -204,7 +219,7 @@ async fn refused_streams_are_asked_for_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_few_streams_is_waited_for() {
     let (counters, seen) = ask(Manner::AllowsAtOnce(2), 600, BODY.len()).await;
-    assert_eq!(seen, 600, "{counters:?}");
+    assert_eq!(count(&seen.requests), 600, "{counters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

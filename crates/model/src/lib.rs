@@ -27,7 +27,7 @@ pub use job::{ByteCounts, FileCounts, Intent, JobRecord, JobState, Plan, WindowC
 pub use kind::{ErrorKind, Scope};
 pub use number::{NumberError, parse_bytes, parse_duration};
 pub use path::{PathError, RelPath};
-pub use policy::{JobPolicy, OnExisting, VerifyLevel};
+pub use policy::{JobPolicy, OnExisting, PolicyKey, VerifyLevel};
 pub use query::{Interval, JobKey, Query, Source};
 pub use retry::{Backoff, Decision, RetryPolicy};
 pub use time::{TimeError, parse_end, parse_start};

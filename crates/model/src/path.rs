@@ -1,6 +1,8 @@
 //! Relative paths that are safe to create below an output root, on every platform alike (invariant I5).
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,12 @@ const MAX_COMPONENT_BYTES: usize = 255;
 
 /// The longest relative path, in bytes; leaves room for the root below Linux's 4,096.
 const MAX_PATH_BYTES: usize = 3_000;
+
+/// Names of devices on Windows; those of ports have a digit behind them.
+const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+
+/// How long names of devices are, in bytes.
+const DEVICE_LENGTHS: RangeInclusive<usize> = 3..=7;
 
 /// Why a name cannot be created below the output root.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -52,7 +60,7 @@ impl RelPath {
         if text.starts_with('/') || text.starts_with('\\') {
             return Err(PathError::Absolute(text.to_owned()));
         }
-        Self::from_components(text, text.split('/').map(str::to_owned))
+        Self::from_components(text, text.split('/'))
     }
 
     /// Builds the path that a URL's raw (still percent-encoded) path stands for.
@@ -75,7 +83,9 @@ impl RelPath {
     /// [`PathError`] when the folder's name cannot be.
     pub fn below(&self, folder: &str) -> Result<Self, PathError> {
         let whole = format!("{folder}/{}", self.0);
-        Self::from_components(&whole, std::iter::once(folder).chain(self.components()).map(str::to_owned))
+        // What lies below it was checked when this path was made.
+        Self::from_components(&whole, std::iter::once(folder))?;
+        Self::of_bearable_length(whole)
     }
 
     /// The components, first folder to file name.
@@ -95,21 +105,28 @@ impl RelPath {
         &self.0
     }
 
-    fn from_components(whole: &str, components: impl Iterator<Item = String>) -> Result<Self, PathError> {
+    fn from_components(
+        whole: &str,
+        components: impl Iterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, PathError> {
         let mut path = String::with_capacity(whole.len());
         for component in components {
-            check_component(&component, whole)?;
+            let component = component.as_ref();
+            check_component(component, whole)?;
             if path.is_empty() && component.eq_ignore_ascii_case(RESERVED_ROOT) {
                 return Err(PathError::Reserved(whole.to_owned()));
             }
             if !path.is_empty() {
                 path.push('/');
             }
-            path.push_str(&component);
+            path.push_str(component);
         }
+        if path.is_empty() { Err(PathError::Empty(whole.to_owned())) } else { Self::of_bearable_length(path) }
+    }
+
+    fn of_bearable_length(path: String) -> Result<Self, PathError> {
         match path.len() {
-            0 => Err(PathError::Empty(whole.to_owned())),
-            n if n > MAX_PATH_BYTES => Err(PathError::TooLong(whole.chars().take(80).collect())),
+            n if n > MAX_PATH_BYTES => Err(PathError::TooLong(path.chars().take(80).collect())),
             _ => Ok(Self(path)),
         }
     }
@@ -135,11 +152,11 @@ impl TryFrom<String> for RelPath {
     }
 }
 
-fn decode(component: &str) -> String {
+fn decode(component: &str) -> Cow<'_, str> {
     let keeps_encoded = |c: char| (c.is_control() && c != '\0') || c == '/' || c == '\\';
     match percent_decode_str(component).decode_utf8() {
-        Ok(text) if !text.contains(keeps_encoded) => text.into_owned(),
-        _ => component.to_owned(),
+        Ok(text) if !text.contains(keeps_encoded) => text,
+        _ => component.into(),
     }
 }
 
@@ -161,18 +178,28 @@ fn check_component(component: &str, whole: &str) -> Result<(), PathError> {
 
 /// Whether Windows refuses or silently changes such a name (Win32 "Naming Files, Paths, and Namespaces").
 fn is_unportable(component: &str) -> bool {
+    // Nearly every name is made of these alone, and millions of names are looked at.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let forbidden =
         |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\\' | '/');
-    component.contains(forbidden) || component.ends_with(['.', ' ']) || is_device_name(component)
+    !component.bytes().all(is_plain) && component.contains(forbidden)
+        || component.ends_with(['.', ' '])
+        || is_device_name(component)
 }
 
 /// `CON`, `nul.txt`, `COM1`, `LPT³` and the like: devices whatever follows the first dot.
 fn is_device_name(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or(component).trim_end_matches(' ').to_ascii_uppercase();
-    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
+    let stem = component.split('.').next().unwrap_or(component).trim_end_matches(' ');
+    if !DEVICE_LENGTHS.contains(&stem.len()) {
+        return false;
+    }
+    if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
         return true;
     }
-    let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    let port = stem
+        .split_at_checked(3)
+        .filter(|(kind, _)| kind.eq_ignore_ascii_case("COM") || kind.eq_ignore_ascii_case("LPT"));
+    let port = port.map(|(_, number)| number);
     let mut digits = port.unwrap_or_default().chars();
     matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }

@@ -1,5 +1,6 @@
 //! How a job is to be worked off: everything about it that does not decide *which* job it is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,26 @@ pub enum VerifyLevel {
     Length,
 }
 
+/// A setting that an engine may have an opinion on where a job's commands have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKey {
+    /// [`JobPolicy::retries`].
+    Retries,
+    /// [`JobPolicy::timeout_s`].
+    Timeout,
+    /// [`JobPolicy::outage_s`].
+    Outage,
+    /// [`JobPolicy::min_free`].
+    MinFree,
+    /// [`JobPolicy::on_existing`].
+    OnExisting,
+    /// [`JobPolicy::verify`].
+    Verify,
+    /// [`JobPolicy::accept_corrupt`].
+    AcceptCorrupt,
+}
+
 /// The newest command's wishes for a job; the newest wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -50,8 +71,17 @@ pub struct JobPolicy {
     pub accept_corrupt: bool,
     /// The most connections per host, where the job asks for fewer than the engine allows.
     pub connections: Option<u32>,
+    /// The most requests in flight per host, where the job asks for fewer than the engine allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
+    /// The least time in microseconds between two of the job's requests to a host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_interval_us: Option<u64>,
     /// The most bytes a second, where the job asks for fewer than the engine allows.
     pub limit_rate: Option<u64>,
+    /// The same by the time of day, as it was typed: `08:00,2M 18:00,off`. Stands in the place of `limit_rate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_timetable: Option<String>,
     /// A shell command that is run once the job is completed or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_complete: Option<String>,
@@ -69,6 +99,9 @@ pub struct JobPolicy {
     /// goes on with it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// What the job's commands have said nothing about: there an engine's own settings hold.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_open: BTreeSet<PolicyKey>,
 }
 
 impl Default for JobPolicy {
@@ -82,17 +115,39 @@ impl Default for JobPolicy {
             verify: VerifyLevel::Auto,
             accept_corrupt: false,
             connections: None,
+            in_flight: None,
+            request_interval_us: None,
             limit_rate: None,
+            limit_timetable: None,
             on_complete: None,
             on_complete_url: None,
             follow: None,
             checksums: None,
             background: false,
+            left_open: BTreeSet::new(),
         }
     }
 }
 
 impl JobPolicy {
+    /// The policy as it holds in an engine with settings of its own: they fill in what the job leaves open.
+    #[must_use]
+    pub fn under(&self, engine: &Self) -> Self {
+        let mut held = self.clone();
+        for key in self.left_open.difference(&engine.left_open) {
+            match key {
+                PolicyKey::Retries => held.retries = engine.retries,
+                PolicyKey::Timeout => held.timeout_s = engine.timeout_s,
+                PolicyKey::Outage => held.outage_s = engine.outage_s,
+                PolicyKey::MinFree => held.min_free = engine.min_free,
+                PolicyKey::OnExisting => held.on_existing = engine.on_existing,
+                PolicyKey::Verify => held.verify = engine.verify,
+                PolicyKey::AcceptCorrupt => held.accept_corrupt = engine.accept_corrupt,
+            }
+        }
+        held
+    }
+
     /// The stall limit as a duration.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -103,5 +158,31 @@ impl JobPolicy {
     #[must_use]
     pub fn outage(&self) -> Duration {
         Duration::from_secs(self.outage_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_fills_in_what_a_job_leaves_open_and_nothing_else() {
+        let open = BTreeSet::from([PolicyKey::Retries, PolicyKey::Timeout]);
+        let job = JobPolicy { verify: VerifyLevel::Length, left_open: open, ..JobPolicy::default() };
+        let engine = JobPolicy {
+            retries: 0,
+            outage_s: 5,
+            left_open: BTreeSet::from([PolicyKey::Timeout]),
+            ..JobPolicy::default()
+        };
+        let held = job.under(&engine);
+        assert_eq!((held.retries, held.timeout_s, held.outage_s), (0, 60, 86_400));
+        assert_eq!(held.verify, VerifyLevel::Length);
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_anything_to_leave_open_is_all_stated() {
+        let kept: JobPolicy = serde_json::from_str(r#"{"retries":3,"limit_rate":5}"#).unwrap();
+        assert_eq!((kept.retries, kept.limit_rate, kept.left_open.len()), (3, Some(5), 0));
     }
 }

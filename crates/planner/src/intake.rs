@@ -3,7 +3,6 @@
 //! Memory stays flat whatever the length: lines pass through, and duplicates are found by an external
 //! sort of path hashes. Nothing is kept over a crash; the job exists only once the queue has the result.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -127,36 +126,36 @@ fn unusable_line(line: &[u8]) -> FileSpec {
 
 /// All files in the order of the list, duplicates still among them.
 struct Draft {
-    file: BufWriter<File>,
+    slices: Slices,
     sorter: Sorter,
-    files: u64,
 }
 
 impl Draft {
     fn new(scratch: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(tempfile::tempfile_in(scratch)?);
-        Ok(Self { file, sorter: Sorter::new(scratch), files: 0 })
+        Ok(Self { slices: Slices::new(NamedTempFile::new_in(scratch)?), sorter: Sorter::new(scratch) })
     }
 
     fn push(&mut self, file: &FileSpec) -> io::Result<()> {
         if let Ok(path) = &file.path {
             let digest = Sha256::digest(path.as_str().as_bytes());
             let path = digest[..16].iter().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
-            self.sorter.push(Entry { path, index: self.files, url: hash(&file.url) })?;
+            self.sorter.push(Entry { path, index: self.slices.lines, url: hash(&file.url) })?;
         }
-        serde_json::to_writer(&mut self.file, file)?;
-        self.file.write_all(b"\n")?;
-        self.files += 1;
-        Ok(())
+        self.slices.write(&serde_json::to_string(file)?)
     }
 
-    /// Writes the list again, without repeated URLs and with an error for each path that is taken.
+    /// The list without repeated URLs and with an error for each path that is taken: written again only
+    /// where it has some.
     fn without_duplicates(self, scratch: &Path) -> io::Result<(NamedTempFile, Vec<NewWindow>, u64)> {
         let mut repeats = find_repeats(self.sorter.finish()?, scratch)?;
-        let mut draft = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut next_repeat = repeats.next()?;
+        let draft = self.slices.finish()?;
+        if next_repeat.is_none() {
+            return Ok(draft);
+        }
+        let (mut draft, ..) = draft;
         io::Seek::rewind(&mut draft)?;
         let mut slices = Slices::new(NamedTempFile::new_in(scratch)?);
-        let mut next_repeat = repeats.next()?;
         for (index, line) in BufReader::new(draft).lines().enumerate() {
             let line = line?;
             match next_repeat.filter(|repeat| repeat.path == index as u128) {

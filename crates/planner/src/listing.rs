@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::PlanError;
 use crate::expand::halves;
-use crate::naming::listed_file;
+use crate::naming::Tree;
 use crate::seen::Seen;
 
 /// Files handed over at once.
@@ -113,6 +113,7 @@ fn send_files(
     let WindowTarget::Listing { dataset, prefix, .. } = target else { return };
     // The answer's own prefix is newer than the one in the catalogue (archive fact: trees have moved).
     let prefix = if listing.path_prefix.is_empty() { prefix.clone() } else { listing.path_prefix.clone() };
+    let tree = Tree::new(&prefix, dataset);
     let mut seen = Seen::new(target, intervals);
     let mut batch = Vec::with_capacity(BATCH_FILES);
     let urls = match listing.urls.read() {
@@ -124,7 +125,7 @@ fn send_files(
     };
     for url in urls {
         match url {
-            Ok(url) => batch.extend(seen.admit(listed_file(&url, &prefix, dataset))),
+            Ok(url) => batch.extend(seen.admit(tree.file(&url))),
             Err(error) => {
                 let _receiver_gone = sender.blocking_send(Err(unreadable(&error)));
                 return;
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_damaged_slice_is_an_error_and_not_fewer_files() {
-        let spec = listed_file("http://h/p/a", "http://h/p", "D");
+        let spec = Tree::new("http://h/p", "D").file("http://h/p/a");
         let line = serde_json::to_vec(&spec).unwrap();
         let two = [line.clone(), line.clone()].join(&b'\n');
         assert_eq!(slice_files(&two).unwrap(), [spec.clone(), spec]);

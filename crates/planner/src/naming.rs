@@ -14,22 +14,37 @@ struct Parts<'a> {
     path: &'a str,
 }
 
-/// The file that one entry of a dataset's listing stands for: below the dataset's prefix at
-/// `DATASET/REST`, elsewhere on the same host at `DATASET/URL-PATH`.
-pub(crate) fn listed_file(url: &str, prefix: &str, dataset: &str) -> FileSpec {
-    let path = listed_path(url, prefix, dataset);
-    FileSpec { url: url.to_owned(), path, size: None, sha256: None }
+/// Where the files of a dataset's listing belong.
+pub(crate) struct Tree<'a> {
+    /// The URL below which they lie, looked at once for all of them.
+    prefix: Result<Parts<'a>, FileError>,
+    dataset: &'a str,
 }
 
-fn listed_path(url: &str, prefix: &str, dataset: &str) -> Result<RelPath, FileError> {
-    let parts = split(url)?;
-    let tree = split(prefix)?;
-    if !parts.host.eq_ignore_ascii_case(tree.host) {
-        let message = format!("the listing names {url}, which is not on the dataset's host {}", tree.host);
-        return Err(FileError::new(ErrorKind::Path, message));
+impl<'a> Tree<'a> {
+    /// The tree of a dataset, by the URL below which its files lie.
+    pub(crate) fn new(prefix: &'a str, dataset: &'a str) -> Self {
+        Self { prefix: split(prefix), dataset }
     }
-    let below = strip_folder(parts.path, tree.path).unwrap_or(parts.path);
-    RelPath::from_url_path(below).and_then(|path| path.below(dataset)).map_err(|error| unusable(&error))
+
+    /// The file that one entry of the listing stands for: below the prefix at `DATASET/REST`, elsewhere on
+    /// the same host at `DATASET/URL-PATH`.
+    pub(crate) fn file(&self, url: &str) -> FileSpec {
+        FileSpec { url: url.to_owned(), path: self.path(url), size: None, sha256: None }
+    }
+
+    fn path(&self, url: &str) -> Result<RelPath, FileError> {
+        let parts = split(url)?;
+        let tree = self.prefix.as_ref().map_err(Clone::clone)?;
+        if !parts.host.eq_ignore_ascii_case(tree.host) {
+            let message =
+                format!("the listing names {url}, which is not on the dataset's host {}", tree.host);
+            return Err(FileError::new(ErrorKind::Path, message));
+        }
+        let below = strip_folder(parts.path, tree.path).unwrap_or(parts.path);
+        let placed = RelPath::from_url_path(below).and_then(|path| path.below(self.dataset));
+        placed.map_err(|error| unusable(&error))
+    }
 }
 
 /// The file that a line of a URL list stands for; none for blank lines and comments.
@@ -134,7 +149,7 @@ mod tests {
             ("https://data.example/sort_by_project/THEMIS/asi/stream0/", Err(ErrorKind::Path)),
         ];
         for (url, expected) in table {
-            assert_eq!(place(&listed_file(url, PREFIX, "T")), expected, "{url}");
+            assert_eq!(place(&Tree::new(PREFIX, "T").file(url)), expected, "{url}");
         }
     }
 

@@ -92,7 +92,7 @@ fn hash(seed: u8, text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::naming::listed_file;
+    use crate::naming::Tree;
 
     const PREFIX: &str = "https://h/p";
 
@@ -119,7 +119,7 @@ mod tests {
         let mut seen = Seen::new(target, intervals);
         names
             .iter()
-            .filter_map(|name| seen.admit(listed_file(&format!("{PREFIX}/{name}"), PREFIX, "D")))
+            .filter_map(|name| seen.admit(Tree::new(PREFIX, "D").file(&format!("{PREFIX}/{name}"))))
             .map(|file| (file.url.replace("https://h/p/", ""), file.path.is_ok()))
             .collect()
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use skyhaul_model::{FileSeq, FileSpec, WindowId};
+use skyhaul_model::{FileSeq, FileSpec, Troubles, WindowId};
 use skyhaul_queue::LeaseOwner;
 
 use crate::known::KnownFiles;
@@ -38,6 +38,8 @@ pub(crate) struct WindowClaim {
     pub(crate) chunks: Vec<ChunkRef>,
     /// Files that do not fill a chunk yet.
     pub(crate) rest: Vec<FileSpec>,
+    /// Its files whose paths cannot be made, counted.
+    pub(crate) lost: Troubles,
     /// The files that the window has brought before; none until the first file is staged.
     pub(crate) known: Option<KnownFiles>,
 }

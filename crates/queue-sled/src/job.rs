@@ -1,8 +1,8 @@
 //! A job in memory: its facts, its row, its ledger and what of it can be claimed.
 
-use skyhaul_model::{
-    ByteCounts, FileCounts, Intent, JobId, JobRecord, Plan, WindowCounts, WindowId, WindowState,
-};
+use std::sync::Arc;
+
+use skyhaul_model::{Intent, JobId, WindowId, WindowState};
 use skyhaul_queue::Result;
 
 use crate::apply::time;
@@ -10,6 +10,7 @@ use crate::codec::Moment;
 use crate::dispatch::Dispatch;
 use crate::index::{Index, JobRow};
 use crate::ledger::{CreatedFacts, Ledger, Settings};
+use crate::records::Snapshot;
 
 /// Histories that are read at once.
 const LOAD_STEP: usize = 1_024;
@@ -18,7 +19,7 @@ const LOAD_STEP: usize = 1_024;
 pub(crate) struct Job {
     pub(crate) id: JobId,
     /// With the newest settings.
-    pub(crate) facts: CreatedFacts,
+    pub(crate) facts: Arc<CreatedFacts>,
     pub(crate) row: JobRow,
     pub(crate) ledger: Ledger,
     pub(crate) dispatch: Dispatch,
@@ -31,28 +32,17 @@ impl Job {
 
     /// Whether it may give out claims.
     pub(crate) fn is_runnable(&self) -> bool {
-        self.row.intent == Intent::Run && self.settings().hold.is_none()
+        self.row.intent == Intent::Run && self.row.finished_at.is_none() && self.settings().hold.is_none()
     }
 
-    /// The record as people see it.
-    pub(crate) fn record(&self) -> JobRecord {
-        let Settings { name, priority, policy, hold } = self.facts.settings.clone();
-        JobRecord {
+    /// What is told of it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
             id: self.id,
-            key: self.facts.key.clone(),
-            name,
-            priority,
-            created_at: self.facts.created_at,
-            finished_at: time(self.row.finished_at),
-            query: self.facts.query.clone(),
-            policy,
-            intent: self.row.intent,
-            hold,
-            plan: self.row.plan.clone(),
-            windows: self.window_counts(),
-            files: self.file_counts(),
-            bytes: self.byte_counts(),
-            window_error: self.row.window_error.clone(),
+            facts: Arc::clone(&self.facts),
+            row: self.row.clone(),
+            active: self.dispatch.claims.len() as u64,
+            unrecorded: self.dispatch.unrecorded(),
         }
     }
 
@@ -108,38 +98,5 @@ impl Job {
                 }
             }
         }
-    }
-
-    fn window_counts(&self) -> WindowCounts {
-        let JobRow { windows, windows_listed, windows_failed, .. } = self.row;
-        WindowCounts { total: windows, listed: windows_listed, failed: windows_failed }
-    }
-
-    fn file_counts(&self) -> FileCounts {
-        let JobRow { files, files_done, files_failed, .. } = self.row;
-        let active = self.dispatch.claims.len() as u64;
-        let pending = files.saturating_sub(files_done + files_failed + active);
-        FileCounts { total: files, pending, active, done: files_done, failed: files_failed }
-    }
-
-    fn byte_counts(&self) -> ByteCounts {
-        ByteCounts {
-            total: self.bytes_total(),
-            done: self.row.bytes_done,
-            received: self.row.bytes_received.saturating_add(self.dispatch.unrecorded()),
-            adopted: self.row.bytes_adopted,
-        }
-    }
-
-    /// What the windows told, else what the files told; nothing before all windows are listed.
-    fn bytes_total(&self) -> Option<u64> {
-        let row = &self.row;
-        if row.plan != Plan::Planned || row.windows != row.windows_listed {
-            return None;
-        }
-        if row.windows_told == row.windows {
-            return Some(row.window_bytes);
-        }
-        (row.files_sized == row.files).then_some(row.size_sum)
     }
 }

@@ -1,13 +1,13 @@
 //! The one thread that owns the queue, and how commands get to it and answers back.
 //!
-//! Commands wait in a bounded channel. The thread takes those that are waiting, up to a bound, carries each
-//! out, makes all of it durable at once, and only then answers: one sync serves a whole group. A panic
+//! Commands wait in a bounded channel. The thread carries out those that are waiting and those that come
+//! meanwhile, up to a bound, makes all of it durable at once, and only then answers: one sync serves a whole group. A panic
 //! within ends the queue, not the process; its callers are told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::boot::BootId;
 use crate::index::{IndexState, write_state};
 use crate::keeper::Keeper;
+use crate::records::Records;
 use crate::recover;
 use crate::state_dir::index_state;
 use crate::watch::{Watch, Watchdog};
@@ -29,6 +30,9 @@ const GROUP: usize = 256;
 
 /// How often to look whether a thread that is waited for is stuck.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What everybody is told once the queue is closed.
+pub(crate) const CLOSED: &str = "it has been closed";
 
 /// Gives an answer, once it is known whether everything before it is durable.
 type Answer = Box<dyn FnOnce(&Durable) + Send>;
@@ -49,6 +53,7 @@ pub(crate) struct Start {
     pub(crate) notes: Vec<String>,
     pub(crate) revisions: watch::Receiver<Revision>,
     pub(crate) incoming: PathBuf,
+    pub(crate) records: Arc<Records>,
 }
 
 /// The thread, and what hangs up when it has ended.
@@ -123,11 +128,20 @@ impl Owner {
         tokio::select! {
             biased;
             answer = answer => answer,
-            () = self.watchdog.stuck() => Err(QueueError::Stopped(format!(
-                "its index below {} does not answer any more; run the command again, the index is then rebuilt",
-                self.root.display()
-            ))),
+            () = self.watchdog.stuck() => Err(self.stuck()),
         }
+    }
+
+    /// Refuses everything once the thread is stuck.
+    pub(crate) fn check_moving(&self) -> Result<()> {
+        if self.watchdog.is_stuck() { Err(self.stuck()) } else { Ok(()) }
+    }
+
+    fn stuck(&self) -> QueueError {
+        QueueError::Stopped(format!(
+            "its index below {} does not answer any more; run the command again, the index is then rebuilt",
+            self.root.display()
+        ))
     }
 
     async fn send(&self, command: Command) -> Result<()> {
@@ -162,7 +176,7 @@ fn doubt_index(root: &Path, boot: &BootId) {
 }
 
 fn gone() -> QueueError {
-    QueueError::Stopped("it has been closed".to_owned())
+    QueueError::Stopped(CLOSED.to_owned())
 }
 
 fn run(
@@ -178,7 +192,8 @@ fn run(
     let panicked = || QueueError::Damaged { path, what: "it cannot be opened".to_owned() };
     let mut keeper = match opened.unwrap_or_else(|_| Err(panicked())) {
         Ok((keeper, notes)) => {
-            let start = Start { notes, revisions: keeper.revisions(), incoming: keeper.dir().incoming() };
+            let (revisions, records) = (keeper.revisions(), keeper.records());
+            let start = Start { notes, revisions, incoming: keeper.dir().incoming(), records };
             // Who opened it may have gone away; then it is closed again below.
             let _ = started.send(Ok(start));
             keeper
@@ -189,6 +204,7 @@ fn run(
         }
     };
     let closing = serve(&mut keeper, &mut commands);
+    keeper.records().stop(CLOSED);
     let closed = catch_unwind(AssertUnwindSafe(|| keeper.close()));
     let closed = closed.unwrap_or_else(|_| Err(QueueError::Stopped("closing it failed".to_owned())));
     match closing {
@@ -203,19 +219,8 @@ fn run(
 /// Works until there is nobody left to ask for anything, or one asks to close.
 fn serve(keeper: &mut Keeper, commands: &mut mpsc::Receiver<Command>) -> Option<oneshot::Sender<Result<()>>> {
     while let Some(first) = commands.blocking_recv() {
-        let waiting = std::iter::from_fn(|| commands.try_recv().ok()).take(GROUP - 1);
-        let mut group = Vec::new();
         let mut closing = None;
-        for command in std::iter::once(first).chain(waiting) {
-            match command {
-                Command::Run(command) => group.push(command),
-                Command::Close(reply) => {
-                    closing = Some(reply);
-                    break;
-                }
-            }
-        }
-        let outcome = catch_unwind(AssertUnwindSafe(|| run_group(keeper, group)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run_group(keeper, first, commands, &mut closing)));
         if outcome.is_err() {
             keeper.stop("it met a fault of its own; open it again".to_owned());
         }
@@ -226,8 +231,26 @@ fn serve(keeper: &mut Keeper, commands: &mut mpsc::Receiver<Command>) -> Option<
     None
 }
 
-fn run_group(keeper: &mut Keeper, group: Vec<Work>) {
-    let answers: Vec<Answer> = group.into_iter().map(|command| command(keeper)).collect();
+/// Carries out what waits, and what comes meanwhile, up to a bound or to the wish to close; then makes all of it
+/// durable at once.
+fn run_group(
+    keeper: &mut Keeper,
+    first: Command,
+    commands: &mut mpsc::Receiver<Command>,
+    closing: &mut Option<oneshot::Sender<Result<()>>>,
+) {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut next = Some(first);
+    while let Some(command) = next {
+        match command {
+            Command::Run(command) => answers.push(command(keeper)),
+            Command::Close(reply) => {
+                *closing = Some(reply);
+                break;
+            }
+        }
+        next = if answers.len() < GROUP { commands.try_recv().ok() } else { None };
+    }
     let durable = keeper.commit().map_err(|error| error.to_string());
     answers.into_iter().for_each(|answer| answer(&durable));
 }

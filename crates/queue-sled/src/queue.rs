@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 use crate::boot::BootId;
 use crate::disk::{self, io_error};
 use crate::keeper::Prepared;
-use crate::owner::{Owner, Start};
+use crate::owner::{CLOSED, Owner, Start};
+use crate::records::Records;
 use crate::watch::PATIENCE;
 
 /// A durable queue in a state directory of its own.
@@ -30,6 +32,7 @@ use crate::watch::PATIENCE;
 pub struct SledQueue {
     owner: Owner,
     revisions: watch::Receiver<Revision>,
+    records: Arc<Records>,
     /// Where lists of files are copied to, and a number for the next copy.
     incoming: PathBuf,
     copies: AtomicU64,
@@ -52,8 +55,8 @@ impl SledQueue {
     /// [`QueueError::Io`] and [`QueueError::Damaged`] where nothing can be recovered.
     pub async fn open(state_dir: &Path, boot: BootId) -> Result<Opened> {
         let (owner, start) = Owner::start(state_dir.to_owned(), boot, PATIENCE).await?;
-        let Start { notes, revisions, incoming } = start;
-        let queue = Self { owner, revisions, incoming, copies: AtomicU64::new(0) };
+        let Start { notes, revisions, incoming, records } = start;
+        let queue = Self { owner, revisions, records, incoming, copies: AtomicU64::new(0) };
         Ok(Opened { queue, notes })
     }
 
@@ -64,6 +67,12 @@ impl SledQueue {
     /// When the index could not be written; nothing acknowledged is lost by that.
     pub async fn close(&self) -> Result<()> {
         self.owner.close().await
+    }
+
+    /// What is told of jobs without asking the thread.
+    fn records(&self) -> Result<&Records> {
+        self.owner.check_moving()?;
+        Ok(&self.records)
     }
 
     /// Copies a list to where the owning thread can take it from by a rename. The copy is durable.
@@ -94,16 +103,15 @@ impl JobQueue for SledQueue {
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobRecord>> {
-        self.owner.call(move |keeper| Ok(keeper.job_record(id))).await
+        self.records()?.job(id)
     }
 
     async fn job_by_key(&self, key: &JobKey) -> Result<Option<JobRecord>> {
-        let key = key.clone();
-        self.owner.call(move |keeper| Ok(keeper.job_record_by_key(&key))).await
+        self.records()?.job_by_key(key)
     }
 
     async fn jobs(&self) -> Result<Vec<JobRecord>> {
-        self.owner.call(|keeper| Ok(keeper.job_records())).await
+        self.records()?.jobs()
     }
 
     async fn update_job(&self, id: JobId, update: JobUpdate) -> Result<()> {
@@ -153,7 +161,7 @@ impl JobQueue for SledQueue {
     async fn changed_since(&self, since: Revision) -> Result<Revision> {
         let mut revisions = self.revisions.clone();
         let changed = revisions.wait_for(|&revision| revision != since).await;
-        changed.map(|revision| *revision).map_err(|_| QueueError::Stopped("it has been closed".to_owned()))
+        changed.map(|revision| *revision).map_err(|_| QueueError::Stopped(CLOSED.to_owned()))
     }
 }
 
@@ -268,4 +276,37 @@ fn read_part(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
         read.map_err(io_error("cannot read", path))?;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+    use std::time::Duration;
+
+    use skyhaul_queue::conformance::fixture::{at, new_job};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_are_told_of_while_the_thread_is_at_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = SledQueue::open(dir.path(), BootId::named("one")).await.unwrap().queue;
+        let id = queue.create_job(new_job("a"), at(0)).await.unwrap().id;
+        let (release, held) = sync_channel::<()>(0);
+        let (begin, begun) = oneshot::channel();
+        let long = queue.owner.call(move |_| {
+            begin.send(()).unwrap();
+            Ok(held.recv_timeout(Duration::from_secs(30)))
+        });
+        let ask = async {
+            begun.await.unwrap();
+            let told = queue.job(id).await.unwrap().unwrap();
+            drop(release);
+            told
+        };
+        let (ended, told) = tokio::join!(long, ask);
+        // Had the question waited for the thread, this would be a timeout.
+        assert_eq!((ended.unwrap(), told.id), (Err(RecvTimeoutError::Disconnected), id));
+    }
 }

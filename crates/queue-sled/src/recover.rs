@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use skyhaul_model::{FileState, JobId};
 use skyhaul_queue::{QueueError, Result};
@@ -136,10 +137,10 @@ fn load_job(
     }
     match facts(&mut ledger, &row, notes)? {
         Some(facts) => {
-            let mut job = Job { id, facts, row, ledger, dispatch: Dispatch::default() };
+            let mut job = Job { id, facts: Arc::new(facts), row, ledger, dispatch: Dispatch::default() };
             job.load_dispatch(index)?;
+            job.ledger.put_away();
             if job.row.finished_at.is_some() {
-                job.ledger.put_away();
                 index.put_away(id)?;
             }
             Ok(Some(job))
@@ -303,7 +304,7 @@ fn facts(ledger: &mut Ledger, row: &JobRow, notes: &mut Vec<String>) -> Result<O
     };
     if let Some(offset) = row.settings_at {
         match readable(ledger.read(offset))? {
-            Some(Event::Changed(settings)) => facts.settings = settings,
+            Some(Event::Changed(settings)) => facts.settings = *settings,
             _ => notes.push(format!(
                 "{}: the newest settings are damaged; the first ones hold",
                 ledger.path().display()

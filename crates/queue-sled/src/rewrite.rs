@@ -58,7 +58,7 @@ impl Writer<'_> {
     /// False when the state is none that events of today lead to: damage has left its mark on it.
     fn write(&mut self) -> Result<bool> {
         let JobRow { next_window, next_chunk, intent, finished_at, .. } = self.job.row.clone();
-        let facts = CreatedFacts { settings: self.job.settings().clone(), ..self.job.facts.clone() };
+        let facts = CreatedFacts::clone(&self.job.facts);
         let created = facts.created_at.into();
         self.ledger.append(&Event::Created(Box::new(facts)))?;
         let mut windows = Vec::new();

@@ -23,8 +23,15 @@ const FORMAT_PREFIX: &str = "skyhaul-state ";
 /// An open state directory; the lock goes with the value.
 pub(crate) struct StateDir {
     root: PathBuf,
-    /// Kept for the lock that the system holds on it.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is being started at this moment has it, too, until it
+        // is another program. What the system does not let go of here, it does with the last of them.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl StateDir {
@@ -35,7 +42,7 @@ impl StateDir {
     pub(crate) fn open(root: &Path) -> Result<Self> {
         disk::create_dir(root)?;
         let lock = lock(root)?;
-        let dir = Self { root: root.to_owned(), _lock: lock };
+        let dir = Self { root: root.to_owned(), lock };
         dir.check_format()?;
         disk::create_dir(&dir.jobs())?;
         disk::remove_all(&dir.incoming())?;

@@ -23,6 +23,32 @@ pub enum ClaimFilter {
     All,
     /// These alone.
     Jobs(Vec<JobId>),
+    /// Every job that is to run, but these.
+    AllBut(Vec<JobId>),
+}
+
+impl ClaimFilter {
+    /// Whether claims may come from this job.
+    #[must_use]
+    pub fn admits(&self, job: JobId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Jobs(jobs) => jobs.contains(&job),
+            Self::AllBut(jobs) => !jobs.contains(&job),
+        }
+    }
+
+    /// The same without these jobs.
+    #[must_use]
+    pub fn without(mut self, jobs: &[JobId]) -> Self {
+        match &mut self {
+            Self::All if jobs.is_empty() => {}
+            Self::All => return Self::AllBut(jobs.to_vec()),
+            Self::Jobs(these) => these.retain(|job| !jobs.contains(job)),
+            Self::AllBut(others) => others.extend(jobs),
+        }
+        self
+    }
 }
 
 /// A wish for work.
@@ -107,4 +133,25 @@ pub enum AttemptEnd {
     RetryAt(Timestamp),
     /// None.
     GiveUp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_without_some_jobs_admits_the_others_that_it_did() {
+        let jobs = |ids: &[u64]| ids.iter().copied().map(JobId).collect::<Vec<_>>();
+        let admitted =
+            |filter: ClaimFilter| (1..=4).filter(|&id| filter.admits(JobId(id))).collect::<Vec<_>>();
+        let table = [
+            (ClaimFilter::All, vec![], vec![1, 2, 3, 4]),
+            (ClaimFilter::All, vec![2], vec![1, 3, 4]),
+            (ClaimFilter::Jobs(jobs(&[1, 2])), vec![2, 3], vec![1]),
+            (ClaimFilter::AllBut(jobs(&[1])), vec![3], vec![2, 4]),
+        ];
+        for (filter, without, expected) in table {
+            assert_eq!(admitted(filter.clone().without(&jobs(&without))), expected, "{filter:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use skyhaul_verify::Digest;
 
+use crate::meta::Pieces;
 use crate::validator::{Strong, Validators};
 
 /// RFC 9530 section 4: a server that knows the whole file's digest may tell it.
@@ -13,8 +14,10 @@ const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest")
 /// The trusted beginning of a file, and what it is the beginning of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// Trusted bytes.
+    /// Trusted bytes without a gap from the first on.
     pub(crate) length: u64,
+    /// What is trusted of a part with holes, the first `length` bytes included.
+    pub(crate) pieces: Option<Pieces>,
     /// The whole file's size, where the server told it.
     pub(crate) total: Option<u64>,
     /// The validators of the answer that it came with.
@@ -72,6 +75,15 @@ pub(crate) enum Ask {
         /// What keeps two versions from being mixed.
         guard: Guard,
     },
+    /// Some of the bytes, while another stream brings others.
+    Segment {
+        /// The first byte wanted.
+        from: u64,
+        /// The offset behind the last byte wanted.
+        end: u64,
+        /// What keeps two versions from being mixed.
+        guard: Guard,
+    },
     /// The whole file, if it has changed since this date: one is published already.
     IfChanged {
         /// An HTTP date.
@@ -119,28 +131,40 @@ impl Ask {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(WANT_REPR_DIGEST, HeaderValue::from_static("sha-256=10, sha-512=5"));
-        let (from, name, text) = match self {
+        let condition = match self {
             Self::Whole | Self::Nothing => return headers,
-            Self::IfChanged { since } => (None, IF_MODIFIED_SINCE, since),
-            Self::Rest { from, guard: Guard::IfRange(text) } => (Some(*from), IF_RANGE, text),
-            Self::Rest { from, guard: Guard::IfMatch(text) } => (Some(*from), IF_MATCH, text),
-            Self::Rest { from, guard: Guard::Digest } => return with_range(headers, *from),
+            Self::IfChanged { since } => Some((IF_MODIFIED_SINCE, since)),
+            Self::Rest { guard, .. } | Self::Segment { guard, .. } => guard.condition(),
         };
-        // It came out of a header, so it goes into one; if not, the whole file is asked for.
-        let Ok(value) = HeaderValue::from_str(text) else { return headers };
-        headers.insert(name, value);
-        match from {
-            Some(from) => with_range(headers, from),
-            None => headers,
+        if let Some((name, text)) = condition {
+            // It came out of a header, so it goes into one; if not, the whole file is asked for.
+            let Ok(value) = HeaderValue::from_str(text) else { return headers };
+            headers.insert(name, value);
+        }
+        if let Some(Ok(range)) = self.range().map(HeaderValue::try_from) {
+            headers.insert(RANGE, range);
+        }
+        headers
+    }
+
+    fn range(&self) -> Option<String> {
+        match self {
+            Self::Rest { from, .. } => Some(format!("bytes={from}-")),
+            Self::Segment { from, end, .. } => Some(format!("bytes={from}-{}", end.saturating_sub(1))),
+            Self::Whole | Self::Nothing | Self::IfChanged { .. } => None,
         }
     }
 }
 
-fn with_range(mut headers: HeaderMap, from: u64) -> HeaderMap {
-    if let Ok(value) = HeaderValue::try_from(format!("bytes={from}-")) {
-        headers.insert(RANGE, value);
+impl Guard {
+    /// The header that says it to the server, if it is the server that keeps watch.
+    fn condition(&self) -> Option<(HeaderName, &String)> {
+        match self {
+            Self::IfRange(text) => Some((IF_RANGE, text)),
+            Self::IfMatch(text) => Some((IF_MATCH, text)),
+            Self::Digest => None,
+        }
     }
-    headers
 }
 
 #[cfg(test)]
@@ -154,7 +178,20 @@ mod tests {
         let final_url = "https://a.example/x".into();
         let (slot, serial, changes) = (Slot::One, 0, 0);
         let (server_digest, synced, refusals) = (None, 0, 0);
-        Held { length, total, validators, final_url, server_digest, synced, refusals, slot, serial, changes }
+        let pieces = None;
+        Held {
+            length,
+            pieces,
+            total,
+            validators,
+            final_url,
+            server_digest,
+            synced,
+            refusals,
+            slot,
+            serial,
+            changes,
+        }
     }
 
     fn dated(is_strong: bool) -> Held {
@@ -218,6 +255,8 @@ mod tests {
         assert_eq!(asked[ACCEPT_ENCODING], "identity");
         let asked = rest(Guard::Digest).headers();
         assert!(asked.contains_key(RANGE) && !asked.contains_key(IF_RANGE));
+        let asked = Ask::Segment { from: 5, end: 9, guard: Guard::IfRange("\"t\"".into()) }.headers();
+        assert_eq!((asked[RANGE].as_bytes(), asked[IF_RANGE].as_bytes()), (&b"bytes=5-8"[..], &b"\"t\""[..]));
         let unsendable = rest(Guard::IfRange("\"\n\"".into())).headers();
         assert!(!unsendable.contains_key(RANGE));
     }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use skyhaul_model::{FileError, JobKey, OnExisting, RelPath, Sealed, VerifyLevel};
 use skyhaul_verify::Digest;
 
-use crate::OutputRoot;
+use crate::{OutputRoot, Spare};
 
 /// One file to be brought to its final path.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Assignment {
     /// What was sealed of the file that is published, when the server is to be asked whether it has another one
     /// by now.
     pub recheck: Option<Sealed>,
+    /// The connections that no file needs for itself.
+    pub spare: Arc<Spare>,
     /// The failure before this attempt, where there was one.
     pub last_error: Option<FileError>,
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use skyhaul_model::{Backoff, FileError, NoResume, RelPath, Sealed};
 
 use crate::ask::Slot;
+use crate::durable::Synced;
 use crate::parts::PartPaths;
 use crate::{Assignment, OutputRoot};
 
 /// How an attempt ended.
 #[derive(Debug)]
 pub enum End {
-    /// The bytes are whole, checked and synced: seal, then publish.
+    /// The bytes are whole and checked: sync, seal, then publish.
     Whole(Whole),
     /// The published file that was asked about is still the file; nothing has been touched.
     Unchanged,
@@ -24,11 +25,13 @@ pub enum End {
     },
 }
 
-/// A file whose bytes are whole, checked and synced, but perhaps not at their final path yet.
+/// A file whose bytes are whole and checked, but perhaps not synced ([`sync_data`](crate::sync_data)) and at their
+/// final path ([`publish`](crate::publish)) yet.
 #[derive(Debug)]
 pub struct Whole {
     /// What is known of the bytes.
     pub sealed: Sealed,
+    pub(crate) synced: Synced,
     pub(crate) lies: Lies,
     /// The part's names, and those of what else is kept of the file until it is published.
     pub(crate) paths: Box<PartPaths>,
@@ -84,16 +87,18 @@ pub enum Recovery {
     Part(Whole),
     /// Neither: the file has to be fetched again.
     Gone,
+    /// The disk does not tell: the seal stands until it does.
+    Unreadable(FileError),
 }
 
 impl Whole {
-    /// Of bytes that lie in this part.
+    /// Of synced bytes that lie in this part.
     pub(crate) fn in_part(assignment: &Assignment, sealed: Sealed, part: PartPaths) -> Self {
         let (root, path) = (Arc::clone(&assignment.root), assignment.path.clone());
-        Self { sealed, lies: Lies::InPart, paths: Box::new(part), root, path }
+        Self { sealed, synced: Synced::Yes, lies: Lies::InPart, paths: Box::new(part), root, path }
     }
 
-    /// Of bytes that lie at the final path.
+    /// Of synced bytes that lie at the final path.
     pub(crate) fn in_place(assignment: &Assignment, sealed: Sealed) -> Self {
         let unused = PartPaths::of(assignment, Slot::One);
         Self { lies: Lies::InPlace, ..Self::in_part(assignment, sealed, unused) }

@@ -78,10 +78,14 @@ pub(crate) struct Span {
 pub(crate) fn judge(ask: &Ask, answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {
     match (answer.status.as_u16(), ask) {
         (200, _) => judge_whole(answer, subject),
-        (206, Ask::Rest { from, guard }) => judge_partial(*from, guard, answer, subject),
-        (416, Ask::Rest { from, .. }) => judge_unsatisfied(*from, answer, subject),
+        (206, Ask::Rest { from, guard } | Ask::Segment { from, guard, .. }) => {
+            judge_partial(*from, guard, answer, subject)
+        }
+        (416, Ask::Rest { from, .. } | Ask::Segment { from, .. }) => {
+            judge_unsatisfied(*from, answer, subject)
+        }
         (304, Ask::IfChanged { .. }) => judge_unchanged(answer, subject),
-        (412, Ask::Rest { guard: Guard::IfMatch(_), .. }) => {
+        (412, Ask::Rest { guard: Guard::IfMatch(_), .. } | Ask::Segment { .. }) => {
             Judgement::AskAnew { why: "the file has changed since its first part came".to_owned() }
         }
         _ => judge_status(answer, subject),

@@ -11,10 +11,14 @@ use serde::{Deserialize, Serialize};
 use skyhaul_verify::Digest;
 
 use crate::durable::{self, Synced};
+use crate::ranges::Ranges;
 use crate::validator::Validators;
 
-/// The format's number; another is not read.
-const VERSION: u32 = 1;
+/// The number of the format of parts without holes: within one boot, all that lies there counts.
+const WITHOUT_HOLES: u32 = 1;
+
+/// The number of the format of parts with holes: what is recorded counts. A reader that does not know it starts over.
+const WITH_HOLES: u32 = 2;
 
 /// No such file is longer; a longer one is not ours.
 const LONGEST_BYTES: u64 = 64 << 10;
@@ -45,13 +49,25 @@ pub(crate) struct Meta {
     /// How many versions of the file have been found to be replaced by another so far.
     #[serde(default)]
     pub(crate) changes: u32,
+    /// What lies in a part that has holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pieces: Option<Pieces>,
+}
+
+/// What lies in a part that has holes, because several streams fill it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pieces {
+    /// Bytes that are written: they outlive the process.
+    pub(crate) written: Ranges,
+    /// Those of them that are known to be on the disk: they outlive the boot.
+    pub(crate) synced: Ranges,
 }
 
 impl Meta {
     /// Of a part that begins now.
     pub(crate) fn new(url: &str, final_url: &str, validators: Validators, boot: &str) -> Self {
         Self {
-            version: VERSION,
+            version: WITHOUT_HOLES,
             url: url.to_owned(),
             final_url: final_url.to_owned(),
             validators,
@@ -62,7 +78,22 @@ impl Meta {
             refusals: 0,
             serial: 0,
             changes: 0,
+            pieces: None,
         }
+    }
+
+    /// What lies in the part, if it has holes.
+    pub(crate) fn pieces(&self) -> Option<&Pieces> {
+        self.pieces.as_ref()
+    }
+
+    /// The part has holes, or has none again.
+    pub(crate) fn set_pieces(&mut self, pieces: Option<Pieces>) {
+        self.version = if pieces.is_some() { WITH_HOLES } else { WITHOUT_HOLES };
+        if let Some(pieces) = &pieces {
+            self.synced = pieces.synced.prefix();
+        }
+        self.pieces = pieces;
     }
 
     /// Reads one; none when there is none that can be believed.
@@ -79,7 +110,8 @@ impl Meta {
     ///
     /// One that vouches for no synced byte is of no use after a power cut, so nobody waits for it.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let synced = if self.synced > 0 { Synced::Yes } else { Synced::Later };
+        let vouches = self.synced > 0 || self.pieces.as_ref().is_some_and(|pieces| !pieces.synced.is_empty());
+        let synced = if vouches { Synced::Yes } else { Synced::Later };
         let json = serde_json::to_vec(self)?;
         let mut bytes = format!("{:08x}\n", crc32fast::hash(&json)).into_bytes();
         bytes.extend(json);
@@ -93,7 +125,11 @@ fn parse(bytes: &[u8]) -> Option<Meta> {
     if crc != crc32fast::hash(json) {
         return None;
     }
-    serde_json::from_slice(json).ok().filter(|meta: &Meta| meta.version == VERSION)
+    let is_known = |meta: &Meta| match meta.version {
+        WITHOUT_HOLES => meta.pieces.is_none(),
+        version => version == WITH_HOLES && meta.pieces.is_some(),
+    };
+    serde_json::from_slice(json).ok().filter(is_known)
 }
 
 #[cfg(test)]
@@ -117,5 +153,21 @@ mod tests {
             flipped[length] ^= 1;
             assert_eq!(parse(&flipped), None, "{length}");
         }
+    }
+
+    #[test]
+    fn a_part_with_holes_is_of_a_format_that_older_readers_leave_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.meta");
+        let mut meta = Meta::new("https://a/", "https://a/", Validators::default(), "b1");
+        let pieces = Pieces { written: vec![(0, 5), (9, 12)].into(), synced: vec![(0, 3), (9, 10)].into() };
+        meta.set_pieces(Some(pieces.clone()));
+        meta.write(&path).unwrap();
+        let read = Meta::read(&path).unwrap().unwrap();
+        assert_eq!((read.version, read.pieces(), read.synced), (2, Some(&pieces), 3));
+        meta.set_pieces(None);
+        meta.write(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"version\":1") && !text.contains("pieces"), "{text}");
     }
 }

@@ -49,6 +49,11 @@ impl Meter {
         self.here.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A piece of a body came that is of no use.
+    pub(crate) fn add_surplus(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The part now begins with `here` bytes of `total`.
     pub(crate) fn set_part(&self, here: u64, total: Option<u64>) {
         self.here.store(here, Ordering::Relaxed);
@@ -70,6 +75,7 @@ mod tests {
         meter.add(3);
         meter.set_part(0, Some(9));
         meter.add(2);
-        assert_eq!((meter.received(), meter.here(), meter.total()), (15, 2, Some(9)));
+        meter.add_surplus(1);
+        assert_eq!((meter.received(), meter.here(), meter.total()), (16, 2, Some(9)));
     }
 }

@@ -1,7 +1,8 @@
 //! Parts: where a file's bytes lie until they are whole, and how many of them are believed.
 //!
 //! A part is believed only with the meta file beside it, and within it only as far as invariant I3
-//! allows: all of it within the boot that wrote it, what was synced after another. Two versions of a
+//! allows: all of it within the boot that wrote it, what was synced after another; of one with holes,
+//! what was recorded as written, or as synced. Two versions of a
 //! file may be held at once, each in its own slot with its own meta file, and neither ever moves to the
 //! other's name.
 
@@ -14,7 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::Assignment;
 use crate::ask::{Held, Slot};
 use crate::durable;
-use crate::meta::Meta;
+use crate::meta::{Meta, Pieces};
+use crate::ranges::Ranges;
 
 /// The names of one part of a file and of what belongs to it, all in one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +90,8 @@ impl PartPaths {
             Err(error) => return Err(error),
         };
         let Some(held) = believed(meta, length, self.slot, assignment) else { return Ok(None) };
-        if held.length < length {
-            durable::cut(&durable::open_to_append(&self.part)?, held.length)?;
+        if held.end() < length {
+            durable::cut(&durable::open_to_append(&self.part)?, held.end())?;
         }
         Ok(Some(held))
     }
@@ -101,7 +103,7 @@ impl Kept {
         let paths = PartPaths::of(assignment, Slot::One);
         match (paths.load(assignment)?, paths.other().load(assignment)?) {
             (Some(a), Some(b)) => {
-                let order = |held: &Held| (held.serial, held.length);
+                let order = |held: &Held| (held.serial, held.bytes());
                 let (first, second) = if order(&a) >= order(&b) { (a, b) } else { (b, a) };
                 Self { first: Some(first), second: Some(second) }.without_twins(assignment)
             }
@@ -134,7 +136,8 @@ impl Kept {
         if !first.is_of(&second.validators, second.total) {
             return Ok(self);
         }
-        let (longer, shorter) = if first.length >= second.length { (first, second) } else { (second, first) };
+        let (longer, shorter) =
+            if first.bytes() >= second.bytes() { (first, second) } else { (second, first) };
         PartPaths::of(assignment, shorter.slot).forget()?;
         Ok(Self { first: Some(longer.clone()), second: None })
     }
@@ -143,12 +146,23 @@ impl Kept {
 /// How much of a part of `length` bytes is believed (invariant I3); none when it is of no use.
 fn believed(meta: Meta, length: u64, slot: Slot, assignment: &Assignment) -> Option<Held> {
     let same_boot = meta.boot == assignment.boot;
-    let trusted = if same_boot { length } else { meta.synced.min(length) };
-    let fits = |total: Option<u64>| total.is_none_or(|total| trusted <= total);
+    let pieces = meta.pieces().map(|pieces| {
+        let kept = if same_boot { &pieces.written } else { &pieces.synced };
+        Pieces { written: kept.before(length), synced: pieces.synced.before(length) }
+    });
+    let (trusted, end) = match &pieces {
+        Some(Pieces { written, .. }) => (written.prefix(), written.end()),
+        None if same_boot => (length, length),
+        None => (meta.synced.min(length), meta.synced.min(length)),
+    };
+    let fits = |total: Option<u64>| total.is_none_or(|total| end <= total);
     let told_otherwise = matches!((meta.total, assignment.size), (Some(a), Some(b)) if a != b);
     let of_use = meta.url == assignment.url && trusted > 0 && !told_otherwise;
     (of_use && fits(meta.total) && fits(assignment.size)).then(|| Held {
         length: trusted,
+        // Without a hole it is a part like others; and what lies behind one is of use only to several streams.
+        pieces: pieces
+            .filter(|_| trusted < end && meta.total.is_some() && meta.validators.strong().is_some()),
         total: meta.total.or(assignment.size),
         validators: meta.validators,
         final_url: meta.final_url,
@@ -162,6 +176,37 @@ fn believed(meta: Meta, length: u64, slot: Slot, assignment: &Assignment) -> Opt
 }
 
 impl Held {
+    /// Nothing of a file yet, but what its first answer said of it.
+    pub(crate) fn begun(meta: &Meta, slot: Slot) -> Self {
+        Self {
+            length: 0,
+            pieces: None,
+            total: meta.total,
+            validators: meta.validators.clone(),
+            final_url: meta.final_url.clone(),
+            server_digest: meta.server_digest.clone(),
+            synced: 0,
+            refusals: meta.refusals,
+            slot,
+            serial: meta.serial,
+            changes: meta.changes,
+        }
+    }
+
+    /// How many bytes are trusted in all.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pieces.as_ref().map_or(self.length, |pieces| pieces.written.total())
+    }
+
+    /// Which bytes are trusted.
+    pub(crate) fn ranges(&self) -> Ranges {
+        self.pieces.as_ref().map_or_else(|| Ranges::prefix_of(self.length), |pieces| pieces.written.clone())
+    }
+
+    fn end(&self) -> u64 {
+        self.pieces.as_ref().map_or(self.length, |pieces| pieces.written.end())
+    }
+
     /// The meta file's content for these bytes.
     pub(crate) fn meta(&self, assignment: &Assignment) -> Meta {
         let validators = self.validators.clone();
@@ -172,6 +217,7 @@ impl Held {
         meta.refusals = self.refusals;
         meta.serial = self.serial;
         meta.changes = self.changes;
+        meta.set_pieces(self.pieces.clone());
         meta
     }
 }

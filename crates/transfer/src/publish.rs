@@ -3,17 +3,19 @@
 //!
 //! A crash may leave some files of a batch published and some not; `recover` tells which.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::PathBuf;
 
 use skyhaul_model::FileError;
 
-use crate::Whole;
 use crate::durable;
 use crate::end::Lies;
 use crate::place::{Folders, folders_up};
 use crate::report;
+use crate::sync::sync_all;
 use crate::trouble::{Blow, disk_error};
+use crate::{OutputRoot, Whole};
 
 /// Puts whole files at their final paths and syncs each folder on the way once. Blocking.
 ///
@@ -21,8 +23,7 @@ use crate::trouble::{Blow, disk_error};
 /// path is replaced, never followed. One answer for each file, in order.
 #[must_use]
 pub fn publish(batch: &[Whole]) -> Vec<Result<(), FileError>> {
-    let mut folders = Folders::default();
-    let mut results: Vec<_> = batch.iter().map(|whole| put(whole, &mut folders)).collect();
+    let mut results = put_all(batch);
     let failed =
         sync_folders(batch.iter().zip(&results).filter(|(_, put)| put.is_ok()).map(|(whole, _)| whole));
     for (whole, result) in batch.iter().zip(&mut results) {
@@ -56,9 +57,21 @@ pub(crate) fn forget_traces(whole: &Whole) {
     report::withdraw(&whole.root.corrupt(), &whole.path);
 }
 
+/// Puts files at their places, folder by folder; one answer for each, in the batch's order.
+fn put_all(batch: &[Whole]) -> Vec<Result<(), FileError>> {
+    let mut order: Vec<usize> = (0..batch.len()).collect();
+    order.sort_by_key(|&at| (batch[at].root.path(), &batch[at].path));
+    let mut folders = Folders::default();
+    let mut results = vec![Ok(()); batch.len()];
+    for at in order {
+        results[at] = put(&batch[at], &mut folders);
+    }
+    results
+}
+
 fn put(whole: &Whole, folders: &mut Folders) -> Result<(), FileError> {
     let told = |blow: Blow| blow.error;
-    let folder = folders.prepare(whole.root.path(), &whole.path).map_err(told)?;
+    let folder = folders.prepare(whole.root.path(), &whole.path, whole.root.names()).map_err(told)?;
     if whole.lies == Lies::InPlace {
         return Ok(());
     }
@@ -66,21 +79,19 @@ fn put(whole: &Whole, folders: &mut Folders) -> Result<(), FileError> {
     taken.map_err(|error| disk_error("publish", &whole.root.final_path(&whole.path), &error))
 }
 
-/// Syncs all folders from those of the files up to their roots, the deepest first; those that refused.
+/// Syncs all folders from those of the files up to their roots; those that refused.
 ///
 /// Folders that stood before are synced as well: nobody knows whether they were when they were made.
 fn sync_folders<'a>(files: impl Iterator<Item = &'a Whole>) -> HashMap<PathBuf, FileError> {
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut folders: BTreeMap<PathBuf, &OutputRoot> = BTreeMap::new();
     for whole in files {
-        folders.extend(folders_up(whole.root.path(), &whole.path));
+        let up = folders_up(whole.root.path(), &whole.path);
+        folders.extend(up.into_iter().map(|folder| (folder, &*whole.root)));
     }
-    let mut failed = HashMap::new();
-    // A folder sorts before what is in it.
-    for folder in folders.into_iter().rev() {
-        if let Err(error) = durable::sync_dir(&folder) {
-            let told = disk_error("sync the folder", &folder, &error);
-            failed.insert(folder, told);
-        }
-    }
-    failed
+    let failed = sync_all(folders.iter().map(|(folder, root)| (*root, &**folder)), durable::sync_dir);
+    let told = |(folder, error): (PathBuf, io::Error)| {
+        let told = disk_error("sync the folder", &folder, &error);
+        (folder, told)
+    };
+    failed.into_iter().map(told).collect()
 }

@@ -1,19 +1,25 @@
 //! The async half of receiving: pieces come from the network while the batch before them goes to the disk.
 //!
 //! At most two batches of one file are in memory. Each batch is one blocking task, which is joined before
-//! the next begins.
+//! the next begins; the first one begins the part, and the last one does what the end of the body calls for.
+//! A small body is one batch, so that it costs one hop to a blocking thread and back. What is held so is lost
+//! with the process.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use skyhaul_http::{Body, FetchError};
 use skyhaul_model::{Backoff, ErrorKind};
+use skyhaul_verify::{Digest, server_digest};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Meter;
-use crate::store::Age;
+use crate::slow::Watch;
+use crate::store::{Age, is_small};
 use crate::trouble::Blow;
 use crate::writer::Writer;
 
@@ -22,6 +28,9 @@ const BATCH_BYTES: u64 = 64 << 10;
 
 /// or when this much time has passed.
 const BATCH_AGE: Duration = Duration::from_millis(25);
+
+/// A small body is held for so long before it is treated as any other.
+const SMALL_AGE: Duration = Duration::from_millis(250);
 
 /// A body that is this old has a part worth recording, however short it is.
 const OLD: Duration = Duration::from_millis(50);
@@ -39,21 +48,46 @@ pub(crate) enum Outcome {
     Broke(FetchError),
     /// The bytes are a web page's.
     Page,
-    /// The disk refused.
-    Disk(Blow),
+    /// It has not ended; it is slow, and several streams may do better.
+    Slow(Body),
+    /// The disk refused, or what else was at work on the file failed.
+    Failed(Blow),
 }
 
-/// Receives a body into a part, up to the offset `end` where one is promised. The writer has all that came,
-/// unless the disk refused.
-pub(crate) async fn receive(
-    mut body: Body,
-    writer: Writer,
-    end: Option<u64>,
+/// What came of a body.
+pub(crate) struct Received {
+    /// Has all that came, unless the disk refused.
+    pub(crate) writer: Writer,
+    pub(crate) outcome: Outcome,
+    /// Body bytes received for the file over all attempts.
+    pub(crate) received: u64,
+    /// The whole file's digest, where the server told one behind the body (rule 56).
+    pub(crate) told: Option<Digest>,
+}
+
+/// Begins the part that a body's bytes go to, on a blocking thread.
+type Begin = Box<dyn FnOnce() -> Result<Writer, Blow> + Send>;
+
+/// A body to be received.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) body: Body,
+    /// How many bytes are promised, if any are.
+    pub(crate) room: Option<u64>,
+    /// Says whether it is slow, where that is of use.
+    pub(crate) watch: Option<Watch>,
+}
+
+/// Receives a body into the part that `begin` begins, and gives what `conclude` makes of it. Both are run on
+/// blocking threads, `conclude` once and in any case unless the part could not be begun.
+pub(crate) async fn receive<T: Send + 'static>(
+    Stream { mut body, room, mut watch }: Stream,
+    begin: impl FnOnce() -> Result<Writer, Blow> + Send + 'static,
     meter: &Meter,
     stop: &CancellationToken,
-) -> Result<(Writer, Outcome), Blow> {
-    let room = end.map(|end| end.saturating_sub(writer.checks.length()));
-    let mut pump = Pump::new(writer, room);
+    conclude: impl FnOnce(Received) -> T + Send + 'static,
+) -> Result<T, Blow> {
+    let mut pump = Pump::new(Box::new(begin), room);
     let outcome = loop {
         let piece = tokio::select! {
             biased;
@@ -62,18 +96,28 @@ pub(crate) async fn receive(
         };
         match piece {
             Ok(Some(bytes)) => {
-                meter.add(bytes.len() as u64);
+                let came = bytes.len() as u64;
+                meter.add(came);
                 if let Some(outcome) = pump.take(bytes).await? {
                     break outcome;
+                }
+                if watch.as_mut().is_some_and(|watch| watch.is_slow(came, pump.room)) {
+                    let (outcome, received) = (Outcome::Slow(body), meter.received());
+                    let conclude =
+                        move |writer, outcome| conclude(Received { writer, outcome, received, told: None });
+                    return pump.finish(outcome, conclude).await;
                 }
             }
             Ok(None) => break Outcome::Ended,
             Err(error) => break Outcome::Broke(error),
         }
     };
+    // What comes behind a body speaks of the whole representation alone, as on a 206.
+    let told = server_digest(StatusCode::PARTIAL_CONTENT, &body.take_trailers());
     // The connection is given up, or given back, before the disk is waited for.
     drop(body);
-    pump.finish(outcome).await
+    let received = meter.received();
+    pump.finish(outcome, move |writer, outcome| conclude(Received { writer, outcome, received, told })).await
 }
 
 /// What has come and where it goes.
@@ -88,22 +132,29 @@ struct Pump {
 }
 
 enum Writing {
-    Idle(Box<Writer>),
-    Busy(JoinHandle<Wrote>),
+    /// Nothing is, and nothing has been, if the body is held as a whole.
+    Idle(Pen),
+    Busy(JoinHandle<Result<Wrote, Blow>>),
     /// The writer is on its way from one to the other, or a panic took it.
     Gone,
 }
 
+/// A writer, or how to get one.
+enum Pen {
+    Capped { begin: Begin, is_small: bool },
+    Open(Box<Writer>),
+}
+
 /// A batch's writer, and what it found.
 struct Wrote {
-    writer: Box<Writer>,
+    pen: Pen,
     found: Option<Outcome>,
 }
 
 impl Pump {
-    fn new(writer: Writer, room: Option<u64>) -> Self {
+    fn new(begin: Begin, room: Option<u64>) -> Self {
         let now = Instant::now();
-        let writing = Writing::Idle(Box::new(writer));
+        let writing = Writing::Idle(Pen::Capped { begin, is_small: room.is_some_and(is_small) });
         Self { writing, batch: Vec::new(), batch_bytes: 0, room, begun: now, flushed: now }
     }
 
@@ -122,60 +173,97 @@ impl Pump {
         if overran.is_some() {
             return Ok(overran);
         }
-        if self.batch_bytes >= BATCH_BYTES || self.flushed.elapsed() >= BATCH_AGE {
-            return self.flush().await;
+        if self.is_due() { self.flush().await } else { Ok(None) }
+    }
+
+    /// Whether the batch is to be written.
+    fn is_due(&self) -> bool {
+        let age = self.flushed.elapsed();
+        match self.writing {
+            Writing::Idle(ref pen) if pen.is_small() => age >= SMALL_AGE,
+            _ => self.batch_bytes >= BATCH_BYTES || age >= BATCH_AGE,
         }
-        Ok(None)
     }
 
     /// Waits for the batch before and sends this one off.
     async fn flush(&mut self) -> Result<Option<Outcome>, Blow> {
-        let Wrote { mut writer, found } = self.writer().await?;
+        let Wrote { pen, found } = self.pen().await?;
         if found.is_some() {
-            self.writing = Writing::Idle(writer);
+            self.writing = Writing::Idle(pen);
             return Ok(found);
         }
         let batch = std::mem::take(&mut self.batch);
+        let age = if self.begun.elapsed() >= OLD { Age::Old } else { Age::Young };
         self.batch_bytes = 0;
         self.flushed = Instant::now();
-        let age = if self.begun.elapsed() >= OLD { Age::Old } else { Age::Young };
         self.writing = Writing::Busy(spawn_blocking(move || {
-            let found = write(&mut writer, &batch, age);
-            Wrote { writer, found }
+            let mut writer = pen.open()?;
+            let found = write(&mut writer, &batch).or_else(|| checkpoint(&mut writer, age));
+            Ok(Wrote { pen: Pen::Open(writer), found })
         }));
         Ok(None)
     }
 
-    /// Writes what is left, and gives the writer back with what is to be said of the whole.
-    async fn finish(mut self, outcome: Outcome) -> Result<(Writer, Outcome), Blow> {
-        // A refusing disk or a page is the end, whatever the network said.
-        if matches!(outcome, Outcome::Disk(_) | Outcome::Page) {
-            return Ok((*self.writer().await?.writer, outcome));
-        }
-        if let Some(found) = self.flush().await? {
-            return Ok((*self.writer().await?.writer, found));
-        }
-        let Wrote { writer, found } = self.writer().await?;
-        Ok((*writer, found.unwrap_or(outcome)))
+    /// Writes what is left, and does what the end calls for.
+    async fn finish<T: Send + 'static>(
+        mut self,
+        outcome: Outcome,
+        conclude: impl FnOnce(Writer, Outcome) -> T + Send + 'static,
+    ) -> Result<T, Blow> {
+        let Wrote { pen, found } = self.pen().await?;
+        let batch = self.batch;
+        let last = spawn_blocking(move || {
+            let mut writer = pen.open()?;
+            let outcome = match found.unwrap_or(outcome) {
+                // A refusing disk or a page is the end, whatever the network said.
+                refused @ (Outcome::Failed(_) | Outcome::Page) => refused,
+                // What this leaves is recorded where it has to last.
+                ended => write(&mut writer, &batch).unwrap_or(ended),
+            };
+            Ok(conclude(*writer, outcome))
+        });
+        last.await.map_err(|_| aborted())?
     }
 
-    async fn writer(&mut self) -> Result<Wrote, Blow> {
+    async fn pen(&mut self) -> Result<Wrote, Blow> {
         match std::mem::replace(&mut self.writing, Writing::Gone) {
-            Writing::Idle(writer) => Ok(Wrote { writer, found: None }),
-            Writing::Busy(task) => task.await.map_err(|_| aborted()),
+            Writing::Idle(pen) => Ok(Wrote { pen, found: None }),
+            Writing::Busy(task) => task.await.map_err(|_| aborted())?,
             Writing::Gone => Err(aborted()),
         }
     }
 }
 
-fn write(writer: &mut Writer, batch: &[Bytes], age: Age) -> Option<Outcome> {
+impl Pen {
+    /// Whether a small body is held as a whole.
+    fn is_small(&self) -> bool {
+        matches!(self, Self::Capped { is_small: true, .. })
+    }
+
+    fn open(self) -> Result<Box<Writer>, Blow> {
+        match self {
+            Self::Capped { begin, .. } => begin().map(Box::new),
+            Self::Open(writer) => Ok(writer),
+        }
+    }
+}
+
+fn write(writer: &mut Writer, batch: &[Bytes]) -> Option<Outcome> {
     if batch.is_empty() {
         return None;
     }
-    match writer.write(batch, age) {
+    match writer.write(batch) {
         Ok(()) => writer.checks.are_hopeless().then_some(Outcome::Page),
-        Err(error) => Some(Outcome::Disk(Blow::of_disk("write", &writer.store.paths().part, &error))),
+        Err(error) => Some(refused(writer, &error)),
     }
+}
+
+fn checkpoint(writer: &mut Writer, age: Age) -> Option<Outcome> {
+    writer.checkpoint(age).err().map(|error| refused(writer, &error))
+}
+
+fn refused(writer: &Writer, error: &io::Error) -> Outcome {
+    Outcome::Failed(Blow::of_disk("write", &writer.store.paths().part, error))
 }
 
 /// The failure of a blocking task that ended without a result: the process is going down.

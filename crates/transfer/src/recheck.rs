@@ -6,7 +6,7 @@
 use std::fs;
 
 use http::HeaderMap;
-use http::header::LAST_MODIFIED;
+use http::header::{DATE, HeaderName, LAST_MODIFIED};
 use jiff::Timestamp;
 use skyhaul_model::Sealed;
 use skyhaul_verify::{Algorithm, Digest, server_digest};
@@ -31,7 +31,7 @@ pub(crate) struct Published {
 impl Published {
     /// Looks at the file; none when it is not there as it was sealed, so that it has to be fetched. Blocking.
     pub(crate) fn find(assignment: &Assignment, sealed: &Sealed) -> Result<Option<Self>, Blow> {
-        if look(assignment.root.path(), &assignment.path)? != Found::File(sealed.size) {
+        if look(&assignment.root, &assignment.path)? != Found::File(sealed.size) {
             return Ok(None);
         }
         let found = fs::symlink_metadata(assignment.root.final_path(&assignment.path));
@@ -47,8 +47,15 @@ impl Published {
     }
 
     /// Whether a 304 can be believed: a file may have been touched since, and then its time is no condition.
+    ///
+    /// A 304 need not tell the file's date (RFC 9110 section 15.4.5; Apache leaves it out). Then the condition
+    /// must at least not lie behind the server's own present, before which every change looks old.
     pub(crate) fn agrees(&self, headers: &HeaderMap) -> bool {
-        date_of(headers).is_none_or(|told| Some(told) == self.modified)
+        match (date_in(headers, LAST_MODIFIED), date_in(headers, DATE)) {
+            (Some(told), _) => Some(told) == self.modified,
+            (None, Some(answered)) => self.modified.is_some_and(|modified| modified <= answered),
+            (None, None) => true,
+        }
     }
 
     /// Whether the head of a whole body says that it is of the same bytes: by digest, else by length and date.
@@ -56,15 +63,16 @@ impl Published {
         match server_digest(answer.status, answer.headers) {
             Some(told) if told.algorithm() == Algorithm::Sha256 => told == Digest::sha256(self.sha256),
             _ => {
-                let is_dated = self.modified.is_some() && date_of(answer.headers) == self.modified;
+                let is_dated =
+                    self.modified.is_some() && date_in(answer.headers, LAST_MODIFIED) == self.modified;
                 is_dated && length == Some(self.size)
             }
         }
     }
 }
 
-fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
-    headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok()).and_then(http_date)
+fn date_in(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    headers.get(name).and_then(|value| value.to_str().ok()).and_then(http_date)
 }
 
 #[cfg(test)]
@@ -74,6 +82,7 @@ mod tests {
     use super::*;
 
     const NOON: &str = "Tue, 15 Nov 1994 12:00:00 GMT";
+    const EARLIER: &str = "Tue, 15 Nov 1994 11:59:59 GMT";
     const LATER: &str = "Tue, 15 Nov 1994 12:00:01 GMT";
     /// SHA-256 of nothing (FIPS 180-4), in base64.
     const OF_NOTHING: &str = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
@@ -86,12 +95,15 @@ mod tests {
     fn what_tells_that_a_file_is_the_same() {
         let published = Published { size: 9, sha256: [1; 32], modified: http_date(NOON) };
         type Row = (&'static [(&'static str, &'static str)], Option<u64>, bool, bool);
-        let table: [Row; 7] = [
+        let table: [Row; 10] = [
             (&[("last-modified", NOON)], Some(9), true, true),
             (&[("last-modified", NOON)], Some(8), true, false),
             (&[("last-modified", NOON)], None, true, false),
             (&[("last-modified", LATER)], Some(9), false, false),
             (&[], Some(9), true, false),
+            (&[("date", NOON)], Some(9), true, false),
+            (&[("date", EARLIER)], Some(9), false, false),
+            (&[("date", EARLIER), ("last-modified", NOON)], Some(9), true, true),
             (&[("last-modified", "some day")], Some(9), true, false),
             (&[("last-modified", NOON), ("repr-digest", OF_NOTHING)], Some(9), true, false),
         ];

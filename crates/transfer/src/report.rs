@@ -13,7 +13,8 @@ use crate::Assignment;
 use crate::bad::Answered;
 use crate::checks::Facts;
 use crate::durable::{self, Synced};
-use crate::place::{Found, folders_up, look};
+use crate::place::{Found, folders_up, look_below};
+use crate::spelling::Names;
 
 /// What is said of a damaged file.
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +62,7 @@ impl<'a> Report<'a> {
 pub(crate) fn withdraw(corrupt: &Path, path: &RelPath) {
     // Seldom is there any; and only what was put there is ours, so that no link on the way is followed.
     let is_there = fs::symlink_metadata(corrupt).is_ok_and(|found| found.is_dir());
-    if !is_there || !matches!(look(corrupt, path), Ok(Found::File(_))) {
+    if !is_there || !matches!(look_below(corrupt, path, Names::Exact), Ok(Found::File(_))) {
         return;
     }
     let place = corrupt.join(path.as_str());

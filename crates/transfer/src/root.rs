@@ -14,12 +14,15 @@ use skyhaul_model::{ErrorKind, FileError, JobKey, RelPath};
 
 use crate::durable;
 use crate::lengths::Lengths;
+use crate::spelling::Names;
 use crate::trouble::disk_error;
 
 /// The folder in the output root that is ours.
 const OURS: &str = ".skyhaul";
 /// The lock's name in it.
 const LOCK: &str = "lock";
+/// Another spelling of it.
+const LOCK_IN_CAPITALS: &str = "LOCK";
 /// The folder of files that are damaged at their source, in it.
 const CORRUPT: &str = "corrupt";
 /// How often a lock file may vanish under us, as another process closes the tree, before we give up.
@@ -39,6 +42,7 @@ struct Tree {
     path: PathBuf,
     /// Held as long as it is open.
     lock: File,
+    names: Names,
     lengths: Lengths,
 }
 
@@ -56,7 +60,8 @@ impl OutputRoot {
             return Ok(Self { tree });
         }
         let lock = take_lock(&path)?;
-        let tree = Arc::new(Tree { path: path.clone(), lock, lengths: Lengths::default() });
+        let names = names_in(&path.join(OURS), &lock);
+        let tree = Arc::new(Tree { path: path.clone(), lock, names, lengths: Lengths::default() });
         held.insert(path, Arc::downgrade(&tree));
         Ok(Self { tree })
     }
@@ -114,6 +119,16 @@ impl OutputRoot {
         }
         // The hold must be gone before another thread may look: `self` goes before the guard.
         drop(self);
+    }
+
+    /// Waits until all that was written to the root's file system is on the disk; false if nothing was done.
+    pub(crate) fn sync_file_system(&self) -> io::Result<bool> {
+        durable::sync_file_system(&self.tree.lock)
+    }
+
+    /// How its file system tells names apart.
+    pub(crate) fn names(&self) -> Names {
+        self.tree.names
     }
 
     /// What servers told of the lengths of files that lie here.
@@ -199,6 +214,13 @@ fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
+/// How the file system of our folder tells names apart. Apple's take the Unicode forms of a name for one, whatever they
+/// think of its case.
+fn names_in(ours: &Path, lock: &File) -> Names {
+    let is_folded = cfg!(target_vendor = "apple") || is_at(lock, &ours.join(LOCK_IN_CAPITALS));
+    if is_folded { Names::Folded } else { Names::Exact }
+}
+
 /// Removes what is empty in our folder, and the folder when the lock alone is left.
 fn tidy(ours: &Path) {
     let Ok(entries) = fs::read_dir(ours) else { return };
@@ -249,6 +271,27 @@ mod tests {
         let root = OutputRoot::open(dir.path()).unwrap();
         assert!(!target.exists() && dir.path().join(".skyhaul/lock").is_file());
         root.close();
+    }
+
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    #[test]
+    fn a_file_system_that_folds_names_is_known_by_its_answer_to_another_spelling() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = dir.path().join(OURS);
+        fs::create_dir(&ours).unwrap();
+        fs::write(ours.join(LOCK), "").unwrap();
+        let names = || {
+            let root = OutputRoot::open(dir.path()).unwrap();
+            let names = root.names();
+            drop(root);
+            names
+        };
+        assert_eq!(names(), Names::Exact);
+        fs::write(ours.join(LOCK_IN_CAPITALS), "").unwrap();
+        assert_eq!(names(), Names::Exact, "a file of its own");
+        fs::remove_file(ours.join(LOCK_IN_CAPITALS)).unwrap();
+        fs::hard_link(ours.join(LOCK), ours.join(LOCK_IN_CAPITALS)).unwrap();
+        assert_eq!(names(), Names::Folded);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use skyhaul_model::{Backoff, ErrorKind, Proof, Sealed, Verified};
 
 use crate::bad::{self, Came};
 use crate::checks::Facts;
-use crate::durable;
+use crate::durable::{self, Synced};
 use crate::parts::PartPaths;
 use crate::place::{Folders, folders_up, own_folder};
 use crate::report::Report;
-use crate::store::{Pause, Store};
-use crate::trouble::Blow;
+use crate::store::{Pause, Store, is_small};
+use crate::trouble::{Blow, Trouble};
 use crate::verify::{Demands, Verdict, verdict};
 use crate::writer::Writer;
 use crate::{Assignment, Whole};
@@ -24,16 +24,16 @@ pub(crate) enum Framing {
     Overrun,
 }
 
-/// A failure, and how many bytes the next attempt can go on from.
+/// Why there is no whole file, and how many bytes the next attempt can go on from.
 #[derive(Debug)]
 pub(crate) struct Setback {
-    pub(crate) blow: Blow,
+    pub(crate) trouble: Trouble,
     pub(crate) kept: u64,
 }
 
 impl From<Blow> for Setback {
     fn from(blow: Blow) -> Self {
-        Self { blow, kept: 0 }
+        Self { trouble: blow.into(), kept: 0 }
     }
 }
 
@@ -60,13 +60,13 @@ pub(crate) fn settle(
 }
 
 /// Ends an attempt but keeps what it brought. Blocking.
-pub(crate) fn keep(store: Store, length: u64, why: Pause, blow: Blow) -> Setback {
+pub(crate) fn keep(store: Store, length: u64, why: Pause, trouble: impl Into<Trouble>) -> Setback {
     // What cannot be recorded cannot be gone on from; the failure that led here is the one to tell.
     let kept = store.pause(length, why).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot record a part");
         0
     });
-    Setback { blow, kept }
+    Setback { trouble: trouble.into(), kept }
 }
 
 /// Ends an attempt whose bytes are of no use. Blocking.
@@ -75,7 +75,7 @@ pub(crate) fn give_up(store: Store, blow: Blow) -> Setback {
         tracing::debug!(%error, "cannot remove a part");
         0
     });
-    Setback { blow, kept }
+    Setback { trouble: blow.into(), kept }
 }
 
 fn seal(
@@ -85,9 +85,11 @@ fn seal(
     verified: Verified,
     received: u64,
 ) -> Result<Whole, Setback> {
-    let part = store.seal()?;
+    let synced = if is_small(facts.size) { Synced::Later } else { Synced::Yes };
+    let part = store.seal(synced)?;
     let (size, sha256, proof) = (facts.size, facts.sha256, Proof::Fetched);
-    Ok(Whole::in_part(assignment, Sealed { size, sha256, verified, proof, received }, part))
+    let sealed = Sealed { size, sha256, verified, proof, received };
+    Ok(Whole { synced, ..Whole::in_part(assignment, sealed, part) })
 }
 
 /// Bytes that are not the file. The same ones twice will come a third time.
@@ -118,7 +120,7 @@ fn damaged(
         }
         Ok(Came::Again(before)) => {
             let report = Report::new(assignment, facts, why, before, now);
-            Err(quarantine(assignment, &store.seal()?, &report).into())
+            Err(quarantine(assignment, &store.seal(Synced::Yes)?, &report).into())
         }
         Err(blow) => Err(give_up(store, blow)),
     }
@@ -129,7 +131,9 @@ fn quarantine(assignment: &Assignment, part: &PartPaths, report: &Report<'_>) ->
     let corrupt = assignment.root.corrupt();
     let place = corrupt.join(assignment.path.as_str());
     let moved = own_folder(&corrupt)
-        .and_then(|()| Folders::default().prepare(&corrupt, &assignment.path).map(drop))
+        .and_then(|()| {
+            Folders::default().prepare(&corrupt, &assignment.path, assignment.root.names()).map(drop)
+        })
         .and_then(|()| {
             // The bytes speak for themselves where the report cannot be written, as under an overlong name.
             report.write(&place).unwrap_or_else(|error| tracing::warn!(%error, "cannot write a report"));

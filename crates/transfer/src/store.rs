@@ -12,10 +12,11 @@ use skyhaul_model::NoResume;
 use crate::Assignment;
 use crate::ask::Held;
 use crate::bad::Answered;
-use crate::durable;
-use crate::meta::Meta;
+use crate::durable::{self, Synced};
+use crate::meta::{Meta, Pieces};
 use crate::parts::PartPaths;
 use crate::place::own_folder;
+use crate::ranges::Ranges;
 use crate::trouble::Blow;
 use crate::validator::{Validators, http_date};
 use crate::version::Kinship;
@@ -23,11 +24,16 @@ use crate::version::Kinship;
 /// From this many bytes on a part is worth a meta file, however fast it came.
 const WORTH_RECORDING_BYTES: u64 = 128 << 10;
 
+/// Whether a file of so many bytes is written in one go, and made last together with others.
+pub(crate) fn is_small(bytes: u64) -> bool {
+    bytes <= WORTH_RECORDING_BYTES
+}
+
 /// Bytes between two checkpoints: what a power cut may cost of one file.
 const CHECKPOINT_BYTES: u64 = 8 << 20;
 
-/// Refusals after which bytes begun anew take the place of those held, however few they are (rule 34).
-const PATIENCE: u32 = 1;
+/// Refusals to go on from a version after which another one takes its place, even one of no use for going on.
+const PATIENCE: u32 = 4;
 
 /// Whether a body has taken long enough to be worth recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +123,40 @@ impl Store {
         Ok(())
     }
 
+    /// Lets bytes be placed anywhere from now on, where `length` lie there without a gap or what is held has holes:
+    /// the part's own length says no more what is in it. Gives the file to place them in.
+    pub(crate) fn spread(&mut self, length: u64) -> io::Result<File> {
+        let file = durable::open_to_place(&self.paths.part)?;
+        let synced = Ranges::prefix_of(self.meta.synced);
+        let pieces = self.meta.pieces().cloned();
+        let pieces = pieces.unwrap_or(Pieces { written: Ranges::prefix_of(length), synced });
+        self.meta.set_pieces(Some(pieces));
+        self.record()?;
+        Ok(file)
+    }
+
+    /// Records what has been written so far of a part with holes, and syncs it where that is due.
+    pub(crate) fn record_pieces(&mut self, written: Ranges) -> io::Result<()> {
+        let due = |synced: &Ranges| written.total().saturating_sub(synced.total()) >= CHECKPOINT_BYTES;
+        if self.meta.pieces().is_some_and(|pieces| due(&pieces.synced)) {
+            durable::sync(&self.file)?;
+            self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
+        } else {
+            self.note_written(written);
+        }
+        self.record()
+    }
+
+    /// Takes note of what has been written of a part with holes, for the next record.
+    pub(crate) fn note_written(&mut self, written: Ranges) {
+        let synced = self.meta.pieces().map(|pieces| pieces.synced.clone()).unwrap_or_default();
+        self.meta.set_pieces(Some(Pieces { written, synced }));
+    }
+
     /// Gives up for now, after `length` bytes; how many the next attempt can go on from.
     pub(crate) fn pause(mut self, length: u64, why: Pause) -> io::Result<u64> {
+        let written = self.meta.pieces().map(|pieces| pieces.written.clone());
+        let (length, end) = written.map_or((length, length), |written| (written.total(), written.end()));
         let is_of_use = length > 0 && self.resumable == Resumable::Yes;
         if let Some(rival) = self.rival.take() {
             if rival.is_worth_more_than(length, is_of_use) {
@@ -134,7 +172,7 @@ impl Store {
             return Ok(0);
         }
         // A write that failed may have left some of its bytes, which no check has seen.
-        durable::cut(&self.file, length)?;
+        durable::cut(&self.file, end)?;
         match why {
             Pause::Stopped => self.record_synced(length)?,
             Pause::Failed => self.record()?,
@@ -154,14 +192,15 @@ impl Store {
         Answered { at: now, url: self.meta.final_url.clone(), etag, last_modified }
     }
 
-    /// Makes all that was written last, dated as the server dates it.
-    pub(crate) fn seal(self) -> Result<PartPaths, Blow> {
+    /// Dates what was written as the server dates it, and makes it last if that is not left for later.
+    pub(crate) fn seal(self, synced: Synced) -> Result<PartPaths, Blow> {
         let date = self.meta.validators.last_modified.as_deref().and_then(http_date);
         if let Some(Err(error)) = date.map(|date| durable::set_modified(&self.file, date)) {
             // It only costs the next recheck a whole body.
             tracing::debug!(%error, path = %self.paths.part.display(), "cannot date a file");
         }
-        match durable::sync_dated(&self.file) {
+        let lasts = if synced == Synced::Yes { durable::sync_dated(&self.file) } else { Ok(()) };
+        match lasts {
             Ok(()) => Ok(self.paths),
             Err(error) => Err(Blow::of_disk("sync", &self.paths.part, &error)),
         }
@@ -175,6 +214,9 @@ impl Store {
     fn record_synced(&mut self, length: u64) -> io::Result<()> {
         durable::sync(&self.file)?;
         self.meta.synced = length;
+        if let Some(Pieces { written, .. }) = self.meta.pieces().cloned() {
+            self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
+        }
         self.record()
     }
 
@@ -188,16 +230,16 @@ impl Store {
 impl Rival {
     pub(crate) fn new(held: &Held, assignment: &Assignment, kinship: Kinship) -> Self {
         let paths = PartPaths::of(assignment, held.slot);
-        Self { paths, length: held.length, meta: held.meta(assignment), kinship }
+        Self { paths, length: held.bytes(), meta: held.meta(assignment), kinship }
     }
 
     /// Whether these bytes are worth more than `length` new ones.
     fn is_worth_more_than(&self, length: u64, is_of_use: bool) -> bool {
-        let wins = match self.kinship {
+        match self.kinship {
+            // However often the server begins anew, fewer bytes of one version are worth nothing beside more.
             Kinship::Same => !is_of_use || length <= self.length,
-            Kinship::Other => !is_of_use,
-        };
-        wins && self.meta.refusals < PATIENCE
+            Kinship::Other => !is_of_use && self.meta.refusals < PATIENCE,
+        }
     }
 
     /// They stay; that the server would not go on from them is remembered. How many they are.

@@ -6,29 +6,31 @@ use std::sync::Arc;
 use http::Method;
 use skyhaul_http::{Fetch, Response};
 use skyhaul_model::{Backoff, ErrorKind, NoResume};
-use skyhaul_verify::{Digest, Strength, server_digest};
+use skyhaul_verify::{Digest, Strength};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::answer::Answer;
 use crate::ask::{Ask, DigestKnown, Held, Slot, plan_request};
+use crate::bring::{Coming, bring};
 use crate::check::read_through;
 use crate::checks::Checks;
-use crate::content::page_instead;
+use crate::conclude::conclude;
 use crate::existing::adopt;
 use crate::fresh::Fresh;
+use crate::head::Head;
 use crate::judge::{Judgement, Span, Subject, judge};
 use crate::meta::Meta;
 use crate::parts::{Kept, PartPaths};
 use crate::place::{Found, look};
-use crate::receive::{Outcome, aborted, receive};
+use crate::receive::{Outcome, Received, aborted};
 use crate::recheck::Published;
 use crate::request::Asker;
-use crate::settle::{Framing, Setback, give_up, keep, settle};
+use crate::segments::is_worth_splitting;
+use crate::settle::{Setback, keep};
 use crate::store::{Pause, Resumable, Rival, Store};
 use crate::trouble::{Blow, Trouble};
-use crate::validator::Validators;
 use crate::verify::{Demands, too_short};
 use crate::writer::Writer;
 use crate::{Assignment, Cost, End, Failure, Meter, Whole};
@@ -51,6 +53,7 @@ pub async fn transfer(
     meter: &Meter,
     stop: &CancellationToken,
 ) -> End {
+    let _own = assignment.spare.own();
     meter.raise_received(assignment.received);
     let mut progress = Progress::default();
     let end = match Asker::new(fetch, assignment, stop) {
@@ -88,7 +91,7 @@ impl Progress {
     }
 
     fn begins_with(&mut self, held: Option<&Held>) {
-        self.held = held.map_or(0, |held| held.length);
+        self.held = held.map_or(0, Held::bytes);
         self.kept = self.held;
     }
 }
@@ -104,16 +107,11 @@ struct Attempt<'a> {
 enum Next {
     /// The file is whole.
     Whole(Whole),
-    /// A part of it came, as was said: ask for the next.
-    GoOn,
-}
-
-/// The head of an answer whose body is wanted.
-struct Head {
-    url: Url,
-    validators: Validators,
-    digest: Option<Digest>,
-    resumable: Resumable,
+    /// A part of it came, as was said: ask for the next. So many bytes are held now.
+    GoOn {
+        /// Bytes.
+        kept: u64,
+    },
 }
 
 impl Attempt<'_> {
@@ -140,7 +138,7 @@ impl Attempt<'_> {
             match judgement {
                 Judgement::AppendAt(span) => match self.append(kept.first.as_ref(), span, response).await? {
                     Next::Whole(whole) => return Ok(Some(whole)),
-                    Next::GoOn => kept = self.survey().await?.1,
+                    Next::GoOn { .. } => kept = self.survey().await?.1,
                 },
                 Judgement::StartOver { total } => {
                     return self.start_over(&kept, total, response).await.map(Some);
@@ -172,16 +170,16 @@ impl Attempt<'_> {
     async fn survey(&self) -> Result<(Found, Kept), Trouble> {
         let assignment = Arc::clone(&self.assignment);
         let survey = move || {
-            let found = look(assignment.root.path(), &assignment.path)?;
+            let found = look(&assignment.root, &assignment.path)?;
             let kept = Kept::load(&assignment);
             let folder = || assignment.root.partials(&assignment.key);
             Ok((found, kept.map_err(|error| Blow::of_disk("read", &folder(), &error))?))
         };
         let (found, kept) = self.asker.blocking(survey).await?;
         // Every byte that lies here has been received once.
-        self.meter.raise_received(kept.each().map(|held| held.length).sum());
+        self.meter.raise_received(kept.each().map(Held::bytes).sum());
         if let Some(held) = &kept.first {
-            self.meter.set_part(held.length, held.total);
+            self.meter.set_part(held.bytes(), held.total);
         }
         Ok((found, kept))
     }
@@ -215,28 +213,36 @@ impl Attempt<'_> {
     /// Receives the part that follows the held bytes.
     async fn append(&mut self, held: Option<&Held>, span: Span, response: Response) -> Result<Next, Trouble> {
         let Some(held) = held else { return Err(too_short(&self.asker.url, 0, span.end).into()) };
-        let head = self.head(&response);
+        let head = Head::of(&response, self.digest());
         let mut meta = held.meta(&self.assignment);
         meta.total = span.total;
         // Sent on, the Range has been heard: the server is given its chance again.
         meta.refusals = 0;
         meta.server_digest = head.digest.or_else(|| held.server_digest.clone());
         let demands = self.demands(&head.url, span.total.or(Some(span.end)), meta.server_digest.clone());
-        let writer = self.go_on(held, meta).await?;
-        self.meter.set_part(span.from, span.total);
-        let (writer, outcome) =
-            receive(response.body, writer, Some(span.end), self.meter, self.asker.stop).await?;
-        let here = writer.checks.length();
+        let version = Held { total: span.total, ..held.clone() };
+        let begin = self.going_on(&version, meta);
+        self.meter.set_part(version.bytes(), span.total);
+        let conclude = self.conclusion(demands);
         let is_all = span.total == Some(span.end);
-        match outcome {
-            // A break behind the part's last byte is no end of the file.
-            Outcome::Ended | Outcome::Overran | Outcome::Broke(_) if here == span.end && !is_all => {
-                let paused = move || keep(writer.store, here, Pause::Failed, aborted()).kept;
-                self.progress.kept = spawn_blocking(paused).await.map_err(|_| aborted())?;
-                Ok(Next::GoOn)
+        let end = move |body: Received| {
+            let here = body.writer.checks.length();
+            match body.outcome {
+                // A break behind the part's last byte is no end of the file.
+                Outcome::Ended | Outcome::Overran | Outcome::Broke(_) if here == span.end && !is_all => {
+                    Ok(Next::GoOn { kept: keep(body.writer.store, here, Pause::Failed, aborted()).kept })
+                }
+                _ => conclude(body).map(Next::Whole),
             }
-            outcome => self.conclude(writer, outcome, demands).await.map(Next::Whole),
+        };
+        let (body, version) = (response.body, Some(version));
+        let coming = Coming { body, from: span.from, end: Some(span.end), version };
+        let ended = bring(&self.asker, &self.assignment, self.meter, coming, begin, end).await;
+        let next = self.ended(ended)?;
+        if let Next::GoOn { kept } = next {
+            self.progress.kept = kept;
         }
+        Ok(next)
     }
 
     /// Receives the whole file, beside what is held where that may still be of use.
@@ -246,7 +252,7 @@ impl Attempt<'_> {
         total: Option<u64>,
         response: Response,
     ) -> Result<Whole, Trouble> {
-        let head = self.head(&response);
+        let head = Head::of(&response, self.digest());
         let demands = self.demands(&head.url, total, head.digest.clone());
         let fresh = Fresh::beside(kept, &head.validators, total, self.digest());
         self.progress.no_resume = fresh.no_resume(head.resumable);
@@ -255,16 +261,18 @@ impl Attempt<'_> {
         (meta.total, meta.server_digest) = (total, head.digest);
         (meta.serial, meta.changes) = (fresh.serial, fresh.changes);
         let (changes, resumable) = (fresh.changes, head.resumable);
+        let version = Some(Held::begun(&meta, fresh.slot)).filter(|_| resumable == Resumable::Yes);
         let begin = move || {
             let checks = Checks::of(&assignment, meta.server_digest.as_ref());
             let rival = fresh.rival.map(|(held, kinship)| Rival::new(&held, &assignment, kinship));
             let store = Store::begin(PartPaths::of(&assignment, fresh.slot), meta, resumable, rival)?;
             Ok(Writer { store, checks })
         };
-        let writer = self.asker.blocking(begin).await?;
         self.meter.set_part(0, total);
-        let (writer, outcome) = receive(response.body, writer, total, self.meter, self.asker.stop).await?;
-        match self.conclude(writer, outcome, demands).await {
+        let conclude = self.conclusion(demands);
+        let coming = Coming { body: response.body, from: 0, end: total, version };
+        let ended = bring(&self.asker, &self.assignment, self.meter, coming, begin, conclude).await;
+        match self.ended(ended) {
             Err(Trouble::Failed(blow)) if self.progress.no_resume == Some(NoResume::Changed) => {
                 Err(self.changed_again(changes, blow).await)
             }
@@ -301,59 +309,60 @@ impl Attempt<'_> {
     async fn settle_held(&mut self, held: &Held) -> Result<Whole, Trouble> {
         let url = held.final_url.parse().unwrap_or_else(|_| self.asker.url.clone());
         let demands = self.demands(&url, held.total, held.server_digest.clone());
-        let writer = self.go_on(held, held.meta(&self.assignment)).await?;
-        self.conclude(writer, Outcome::Ended, demands).await
+        let begin = self.going_on(held, held.meta(&self.assignment));
+        let (conclude, received) = (self.conclusion(demands), self.meter.received());
+        let outcome = Outcome::Ended;
+        let settle =
+            move || begin().map(|writer| conclude(Received { writer, outcome, received, told: None }));
+        let ended = spawn_blocking(settle).await.unwrap_or_else(|_| Err(aborted()));
+        self.ended(ended)
     }
 
-    /// A writer behind the held bytes, which have been read once more for their checks.
-    async fn go_on(&self, held: &Held, meta: Meta) -> Result<Writer, Trouble> {
+    /// Begins a writer behind the held bytes, which are read once more for their checks: now, or as several streams
+    /// go on. Blocking.
+    fn going_on(
+        &self,
+        held: &Held,
+        meta: Meta,
+    ) -> impl FnOnce() -> Result<Writer, Blow> + Send + 'static + use<> {
         let (assignment, paths) = (Arc::clone(&self.assignment), PartPaths::of(&self.assignment, held.slot));
-        let length = held.length;
+        let (length, is_split) = (held.length, is_worth_splitting(held, &assignment.spare));
         let stop = self.asker.stop.clone();
-        let read = move || {
+        move || {
             let checks = Checks::of(&assignment, meta.server_digest.as_ref());
+            if is_split {
+                return Ok(Writer { store: Store::go_on(paths, meta)?, checks });
+            }
             let checks = read_through(&paths.part, checks, || !stop.is_cancelled())
                 .map_err(|error| Blow::of_disk("read", &paths.part, &error))?;
             if checks.length() != length {
                 return Err(meddled(&paths.part));
             }
             Ok(Writer { store: Store::go_on(paths, meta)?, checks })
-        };
-        self.asker.blocking(read).await
-    }
-
-    /// Does what the end of a body calls for.
-    async fn conclude(
-        &mut self,
-        writer: Writer,
-        outcome: Outcome,
-        demands: Demands,
-    ) -> Result<Whole, Trouble> {
-        let assignment = Arc::clone(&self.assignment);
-        let received = self.meter.received();
-        let was_stopped = matches!(outcome, Outcome::Stopped);
-        let concluded =
-            spawn_blocking(move || conclude(&assignment, writer, outcome, &demands, received)).await;
-        match concluded.map_err(|_| aborted())? {
-            Ok(whole) => Ok(whole),
-            Err(setback) => {
-                self.progress.kept = setback.kept;
-                if was_stopped { Err(Trouble::Stopped) } else { Err(setback.blow.into()) }
-            }
         }
     }
 
-    fn head(&self, response: &Response) -> Head {
-        let answer = Answer { status: response.status, headers: &response.headers, url: &response.url };
-        let validators = Validators::of(&response.headers);
-        let can_be_told_apart = validators.strong().is_some() || self.digest() == DigestKnown::Yes;
-        let resumable = match () {
-            () if answer.refuses_ranges() => Resumable::No(NoResume::NoRanges),
-            () if can_be_told_apart => Resumable::Yes,
-            () => Resumable::No(NoResume::NoValidator),
-        };
-        let digest = server_digest(response.status, &response.headers);
-        Head { url: response.url.clone(), validators, digest, resumable }
+    /// Does what the end of a body calls for. Blocking.
+    fn conclusion(
+        &self,
+        demands: Demands,
+    ) -> impl FnOnce(Received) -> Result<Whole, Setback> + Send + 'static + use<> {
+        let assignment = Arc::clone(&self.assignment);
+        move |body| conclude(&assignment, body, demands)
+    }
+
+    /// Notes what the end of a body leaves to go on from. A part that could not be begun because we were told to
+    /// stop has stopped.
+    fn ended<T>(&mut self, ended: Result<Result<T, Setback>, Blow>) -> Result<T, Trouble> {
+        match ended {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(Setback { trouble, kept })) => {
+                self.progress.kept = kept;
+                Err(trouble)
+            }
+            Err(_) if self.asker.stop.is_cancelled() => Err(Trouble::Stopped),
+            Err(blow) => Err(blow.into()),
+        }
     }
 
     fn demands(&self, answered: &Url, total: Option<u64>, server: Option<Digest>) -> Demands {
@@ -366,27 +375,4 @@ impl Attempt<'_> {
 fn meddled(part: &Path) -> Blow {
     let message = format!("{} has changed under us", part.display());
     Blow::new(ErrorKind::Disk, message, Backoff::Transient)
-}
-
-/// What the end of a body calls for. Blocking.
-fn conclude(
-    assignment: &Assignment,
-    writer: Writer,
-    outcome: Outcome,
-    demands: &Demands,
-    received: u64,
-) -> Result<Whole, Setback> {
-    let here = writer.checks.length();
-    match outcome {
-        Outcome::Ended => settle(assignment, writer, demands, Framing::Kept, received),
-        Outcome::Overran => settle(assignment, writer, demands, Framing::Overrun, received),
-        // All had come before the connection broke.
-        Outcome::Broke(_) if demands.total == Some(here) => {
-            settle(assignment, writer, demands, Framing::Kept, received)
-        }
-        Outcome::Broke(error) => Err(keep(writer.store, here, Pause::Failed, Blow::of_fetch(&error))),
-        Outcome::Disk(blow) => Err(keep(writer.store, here, Pause::Failed, blow)),
-        Outcome::Stopped => Err(keep(writer.store, here, Pause::Stopped, aborted())),
-        Outcome::Page => Err(give_up(writer.store, page_instead(&demands.asked, &demands.answered))),
-    }
 }

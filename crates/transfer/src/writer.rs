@@ -16,11 +16,16 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes a batch and feeds it to the checks.
-    pub(crate) fn write(&mut self, batch: &[Bytes], age: Age) -> io::Result<()> {
+    pub(crate) fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         for bytes in batch {
             self.store.append(bytes)?;
             self.checks.feed(bytes);
         }
+        Ok(())
+    }
+
+    /// Records what was written where that is due.
+    pub(crate) fn checkpoint(&mut self, age: Age) -> io::Result<()> {
         self.store.checkpoint(self.checks.length(), age)
     }
 

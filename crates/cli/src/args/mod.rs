@@ -8,6 +8,8 @@ mod parse;
 mod query;
 mod transfer;
 
+use std::num::NonZeroU64;
+
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -16,7 +18,7 @@ use skyhaul_model::FileState;
 pub(crate) use global::GlobalArgs;
 pub(crate) use job::{JobArgs, JobRef, JobsArgs};
 pub(crate) use parse::{
-    folder, header, http_url, job_name, list_item, positive, request_rate, seconds, told_url,
+    count, folder, header, http_url, job_name, list_item, positive, request_rate, seconds, told_url,
 };
 pub(crate) use query::{QueryArgs, StandingDefaults};
 pub(crate) use transfer::{OnExistingArg, TransferArgs, VerifyArg};
@@ -142,7 +144,7 @@ pub(crate) struct WatchArgs {
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
     "name", "priority", "connections", "limit_rate", "retries", "timeout", "outage", "min_free", "on_existing",
     "verify", "accept_corrupt", "on_complete", "on_complete_url", "in_flight", "requests_per_second", "cacert",
-    "header", "wait_for_space",
+    "header", "wait_for_space", "follow", "no_follow", "window", "every",
 ]))]
 pub(crate) struct SetArgs {
     #[command(flatten)]
@@ -158,6 +160,18 @@ pub(crate) struct SetArgs {
         value_parser = clap::value_parser!(i8).range(-100..=100)
     )]
     pub(crate) priority: Option<i8>,
+    /// Have it stand by when all is here, and ask again
+    #[arg(long, conflicts_with = "no_follow")]
+    pub(crate) follow: bool,
+    /// Have it stand by no longer
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Of a standing job: how many days before now are asked for again
+    #[arg(long, allow_negative_numbers = true, value_name = "DAYS", value_parser = positive, conflicts_with = "no_follow")]
+    pub(crate) window: Option<u32>,
+    /// Of a standing job: how long to wait before asking again
+    #[arg(long, allow_negative_numbers = true, value_name = "DURATION", value_parser = seconds, conflicts_with = "no_follow")]
+    pub(crate) every: Option<NonZeroU64>,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
@@ -431,6 +445,8 @@ mod tests {
             "watch",
             "watch winter --json",
             "set 7 --priority -5 --limit-rate 2M",
+            "set 7 --follow --every 1h",
+            "set 7 --no-follow",
             "--log-format json jobs",
             "completions zsh",
             "man",
@@ -470,12 +486,17 @@ mod tests {
             ("pull A --start 2022 --end 2022 --limit-rate fast", E::ValueValidation),
             ("pull A --start 2022 --end 2022 --requests-per-second 0", E::ValueValidation),
             ("pull A --start 2022 --end 2022 --timeout 0", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --retries -1", E::ValueValidation),
+            ("pull A --start 2022 --end 2022 --min-free -1", E::ValueValidation),
+            ("pull A --events e.csv --margin -5", E::ValueValidation),
             ("pull A --start 2022 --end 2022 --header nonsense", E::ValueValidation),
             ("pull A --start 2022 --end 2022 --on-existing keep", E::InvalidValue),
             ("pull A --start 2022 --end 2022 --name 7", E::ValueValidation),
             ("files 1 --state lost", E::InvalidValue),
             ("pause", E::MissingRequiredArgument),
             ("set 7", E::MissingRequiredArgument),
+            ("set 7 --follow --no-follow", E::ArgumentConflict),
+            ("set 7 --no-follow --window 3", E::ArgumentConflict),
             ("set --priority 5", E::MissingRequiredArgument),
             ("engine run --detached lasting --until-idle", E::ArgumentConflict),
             ("--log-format xml jobs", E::InvalidValue),

@@ -30,6 +30,11 @@ pub(crate) fn positive(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A whole number from 0 upwards.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| format!("'{text}' is no whole number from 0 to {}", u32::MAX))
+}
+
 /// Seconds, at least one; the units of durations are fine too.
 pub(crate) fn seconds(text: &str) -> Result<NonZeroU64, String> {
     let length = parse_duration(text).map_err(|error| error.to_string())?;
@@ -159,6 +164,7 @@ mod tests {
     #[test]
     fn numbers_have_their_ranges() {
         assert_eq!((positive("1"), positive("0").is_err(), positive("-1").is_err()), (Ok(1), true, true));
+        assert_eq!((count("0"), count("-1").is_err(), count("many").is_err()), (Ok(0), true, true));
         assert_eq!(seconds("90").map(NonZeroU64::get), Ok(90));
         assert_eq!(seconds("2m").map(NonZeroU64::get), Ok(120));
         assert!(seconds("0").is_err());

@@ -73,6 +73,7 @@ pub(crate) struct QueryArgs {
     #[arg(
         long,
         value_name = "MINUTES",
+        allow_negative_numbers = true,
         value_parser = minutes,
         requires = "events",
         conflicts_with_all = ["start", "end", "urls", "manifest"]
@@ -106,11 +107,11 @@ pub(crate) struct QueryArgs {
     pub(crate) follow: bool,
 
     /// With --follow: how many days before now are asked for again [default: 200]
-    #[arg(long, value_name = "DAYS", value_parser = positive, requires = "follow")]
+    #[arg(long, allow_negative_numbers = true, value_name = "DAYS", value_parser = positive, requires = "follow")]
     pub(crate) window: Option<u32>,
 
     /// With --follow: how long to wait before asking again [default: 6h]
-    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "follow")]
+    #[arg(long, allow_negative_numbers = true, value_name = "DURATION", value_parser = seconds, requires = "follow")]
     pub(crate) every: Option<NonZeroU64>,
 
     /// Put the files below DIR

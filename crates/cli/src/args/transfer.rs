@@ -10,38 +10,38 @@ use skyhaul_http::RateLimit;
 use skyhaul_model::{OnExisting, VerifyLevel, parse_bytes, parse_duration};
 use skyhaul_queue::SecretHeader;
 
-use super::parse::{header, positive, request_rate, seconds, told_url};
+use super::parse::{count, header, positive, request_rate, seconds, told_url};
 
 /// How to transfer; what is none comes from the config file, else from the defaults.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Transfer options")]
 pub(crate) struct TransferArgs {
     /// Most TCP connections per host [default: 16]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = positive)]
     pub(crate) connections: Option<u32>,
 
     /// Most requests in flight per host; over HTTP/1.1 never more than the connections [default: 64]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = positive)]
     pub(crate) in_flight: Option<u32>,
 
     /// Most bytes a second for all together, as 2M; or a timetable in local time: "08:00,2M 18:00,off"
-    #[arg(long, value_name = "R", value_parser = RateLimit::parse)]
+    #[arg(long, allow_negative_numbers = true, value_name = "R", value_parser = RateLimit::parse)]
     pub(crate) limit_rate: Option<RateLimit>,
 
     /// Most requests a second per host, evenly spaced
-    #[arg(long, value_name = "R", value_parser = request_rate)]
+    #[arg(long, allow_negative_numbers = true, value_name = "R", value_parser = request_rate)]
     pub(crate) requests_per_second: Option<f64>,
 
     /// Further attempts after the first, per file and listing [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = count)]
     pub(crate) retries: Option<u32>,
 
     /// Slower than 100 bytes/s for this long is a stall [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<NonZeroU64>,
 
     /// How long a host that had answered may stay away before its files fail [default: 24h]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, allow_negative_numbers = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) outage: Option<Duration>,
 
     /// Send this header to the files' own host; repeatable
@@ -53,7 +53,7 @@ pub(crate) struct TransferArgs {
     pub(crate) cacert: Option<PathBuf>,
 
     /// Pause instead of leaving fewer free bytes than this on the disk [default: 1G]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, allow_negative_numbers = true, value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) min_free: Option<u64>,
 
     /// What to do with a file that already lies at its place [default: verify]

@@ -19,6 +19,7 @@ use crate::foreground::{Audience, Shift, Worked, goes_on, work};
 use crate::human;
 use crate::json::EngineDocument;
 use crate::notify::Manager;
+use crate::policy::{job_policy, open_policy};
 use crate::stop::Signal;
 
 /// How long an engine may take to stop: it lets what it has in hand come to a checkpoint.
@@ -46,6 +47,7 @@ async fn run_with(args: EngineRunArgs, owned: Owned, context: &Context) -> Resul
             let settled: BTreeSet<JobId> = settled(&queue.jobs().await?).collect();
             let ended = loop {
                 let mut shift = shift(args.detached, when_idle, transfer.wait_for_space);
+                shift.policy = job_policy(&transfer);
                 shift.dashboard_port = args.dashboard_port;
                 let worked = Box::pin(work(context, Arc::clone(&queue), &transfer, shift)).await?;
                 if !is_needed_again(&worked, &*queue).await? {
@@ -63,6 +65,7 @@ fn shift(detached: Option<Detached>, when_idle: WhenIdle, wait_for_space: bool) 
     let waits = wait_for_space || when_idle == WhenIdle::Wait;
     Shift {
         scope: Scope::everything(),
+        policy: open_policy(),
         when_idle,
         on_full_disk: if waits { OnFullDisk::Wait } else { OnFullDisk::Stop },
         started: if detached == Some(Detached::OnDemand) { Started::OnDemand } else { Started::Lasting },

@@ -26,6 +26,7 @@ use crate::jobs::no_such;
 use crate::json::{JobDocument, Pace};
 use crate::notify::Manager;
 use crate::order::{Order, Worker};
+use crate::policy::open_policy;
 
 /// Runs the command.
 pub(crate) async fn run(args: PullArgs, context: &Context) -> Result<Exit, CliError> {
@@ -76,6 +77,8 @@ impl Pull<'_> {
                     let scope = Scope::only(id);
                     let shift = Shift {
                         scope: scope.clone(),
+                        // Its own job says all; those that join it owe nothing to its flags.
+                        policy: open_policy(),
                         when_idle: if self.stands_by {
                             WhenIdle::StandBy(id)
                         } else {

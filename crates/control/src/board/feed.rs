@@ -111,3 +111,56 @@ impl Sight {
         Ok(View::new(lens, lines, progress, job.as_ref(), troubles))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_engine::Progress;
+    use skyhaul_model::JobRecord;
+    use skyhaul_queue::conformance::fixture;
+    use skyhaul_queue::{JobQueue, MemoryQueue};
+
+    use super::*;
+
+    /// What a page of eighty lines is told of a queue: at first, and with each of ten ticks of one job's work.
+    async fn told(jobs: u64) -> (usize, Vec<usize>) {
+        let queue = MemoryQueue::new();
+        for number in 0..jobs {
+            queue.create_job(fixture::new_job(&number.to_string()), fixture::at(0)).await.unwrap();
+        }
+        let mut job = queue.jobs().await.unwrap().remove(0);
+        let (work, progress) = watch::channel(Arc::new(at_work(&mut job)));
+        let boards = Arc::<Boards>::default();
+        let sight = Sight { queue: Arc::new(queue), boards: Arc::clone(&boards), progress };
+        let queue = Arc::clone(&sight.queue);
+        let lens = Lens { count: 80, ..Lens::default() };
+        let mut feed = Feed { sight, lens, looked: None, told: None, spoke_at: Instant::now() };
+        let first = feed.next().await.unwrap().len();
+        let board = boards.latest(&*queue).await.unwrap();
+        let mut ticks = Vec::new();
+        for _ in 0..10 {
+            work.send_replace(Arc::new(at_work(&mut job)));
+            ticks.push(feed.next().await.unwrap().len());
+        }
+        let newest = boards.latest(&*queue).await.unwrap();
+        assert!(
+            Arc::ptr_eq(&board, &newest),
+            "the jobs were not read again: nothing has changed in the queue"
+        );
+        (first, ticks)
+    }
+
+    /// A snapshot in which the job has received some more.
+    fn at_work(job: &mut JobRecord) -> Progress {
+        job.bytes.received = job.bytes.received.max(1_000_000_000) + 1_000;
+        Progress { jobs: vec![job.clone()], ..Progress::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_is_told_no_more_of_three_thousand_jobs_than_of_three_hundred() {
+        let (few, many) = (told(300).await, told(3_000).await);
+        // Totals have a digit more.
+        assert!(many.0.abs_diff(few.0) < 16, "{} and {} bytes", few.0, many.0);
+        assert_eq!(few.1, many.1);
+        assert!(many.1.iter().all(|&bytes| bytes < 1_000), "one line alone: {:?}", many.1);
+    }
+}

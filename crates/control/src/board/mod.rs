@@ -1,8 +1,8 @@
 //! The board: all jobs in the order in which a person wants to see them, for pages that show a few lines of it.
 //!
 //! It is computed while somebody looks and never else. Reading ten thousand jobs takes a while, so the board
-//! rests a hundred times as long after each reading: however many jobs there are, looking at them costs
-//! about a hundredth of a core.
+//! rests two hundred times as long after each reading: however many jobs there are, looking at them costs
+//! less than a hundredth of a core.
 
 mod feed;
 mod row;
@@ -21,7 +21,7 @@ pub(crate) use self::feed::{Sight, feed};
 pub(crate) use self::view::{Lens, Show, View};
 
 /// How much longer than a reading the rest after it is.
-const REST: u32 = 100;
+const REST: u32 = 200;
 
 /// The shortest and the longest rest.
 const RESTS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));

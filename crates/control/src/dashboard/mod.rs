@@ -22,7 +22,7 @@ pub(crate) use self::door::Door;
 use self::door::{ENTRANCE, Wish};
 use crate::error::{Result, cut_short, in_one_line, io_error};
 use crate::private;
-use crate::server::answer::{Desk, Entry, route};
+use crate::server::answer::{Caller, Desk, Entry, route};
 use crate::server::body::{Body, failure};
 use crate::server::listen::{Listener, at_port};
 use crate::server::routes::Action;
@@ -151,7 +151,7 @@ async fn reply(desk: &Arc<Desk>, door: &Door, head: &Parts, content: Incoming) -
         _ => Wish::Inside,
     };
     if let Err(refusal) = door.check(head, wish) {
-        tracing::warn!(reason = %refusal.message, "refused a request to the dashboard");
+        desk.refusals.note("the dashboard", &refusal.message);
         return if path == "/" { pages::stranger(refusal.status()) } else { failure(&refusal) };
     }
     if head.method == Method::GET {
@@ -162,7 +162,7 @@ async fn reply(desk: &Arc<Desk>, door: &Door, head: &Parts, content: Incoming) -
             return pages::asset(asset);
         }
     }
-    route(desk, head, content, may_ask).await
+    route(desk, head, content, Caller::Page).await
 }
 
 fn enter(door: &Door, query: &str) -> Response<Body> {
@@ -174,7 +174,7 @@ fn enter(door: &Door, query: &str) -> Response<Body> {
 }
 
 /// What the page may ask: what it shows and what it has buttons for. Files of this machine are no business of it.
-fn may_ask(action: Action) -> bool {
+pub(crate) fn may_ask(action: Action) -> bool {
     matches!(
         action,
         Action::ShowEngine

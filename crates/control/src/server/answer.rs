@@ -15,6 +15,7 @@ use super::EngineView;
 use super::body::{self, Body, Reply};
 use super::events::Followers;
 use super::guard::Guard;
+use super::refusals::Refusals;
 use super::routes::{Action, Found, Subject, find};
 use super::{events, files, jobs, panel, steer};
 use crate::board::Boards;
@@ -39,6 +40,17 @@ pub(crate) struct Desk {
     pub(crate) series: Shared,
     /// Opens the dashboard.
     pub(crate) doorbell: Doorbell,
+    /// Who was refused.
+    pub(crate) refusals: Refusals,
+}
+
+/// Who asks, of those that were let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A program of the user's, which may ask everything.
+    Client,
+    /// The dashboard's page, which may ask for what it shows and has buttons for.
+    Page,
 }
 
 /// The way by which a request comes in, and who is let in there.
@@ -59,8 +71,9 @@ impl Desk {
         series: Shared,
         doorbell: Doorbell,
     ) -> Self {
-        let (followers, boards) = (Followers::default(), Arc::default());
-        Self { queue, engine, info, stop, steering: Mutex::new(()), followers, boards, series, doorbell }
+        let (steering, followers, boards) = (Mutex::new(()), Followers::default(), Arc::default());
+        let refusals = Refusals::default();
+        Self { queue, engine, info, stop, steering, followers, boards, series, doorbell, refusals }
     }
 
     /// What is said of the engine; one that was told to stay is a lasting one from then on.
@@ -80,25 +93,27 @@ pub(crate) async fn answer(
     Ok(match entry {
         Entry::Dashboard(door) => dashboard::answer(&desk, &door, &head, content).await,
         Entry::Control(guard) => match guard.check(&head) {
-            Ok(()) => route(&desk, &head, content, |_| true).await,
+            Ok(()) => route(&desk, &head, content, Caller::Client).await,
             Err(refusal) => {
-                tracing::warn!(reason = %refusal.message, "refused a request");
+                desk.refusals.note("the control interface", &refusal.message);
                 body::failure(&refusal)
             }
         },
     })
 }
 
-/// Answers a request that was let in, by the table of routes as far as `may_ask` allows.
+/// Answers a request that was let in, by the table of routes.
 pub(crate) async fn route(
     desk: &Arc<Desk>,
     head: &Parts,
     content: Incoming,
-    may_ask: impl Fn(Action) -> bool,
+    caller: Caller,
 ) -> Response<Body> {
     let reply = match find(&head.method, head.uri.path()) {
-        Found::Route(action, subject) if may_ask(action) => act(desk, action, &subject, head, content).await,
-        Found::Route(..) => Err(ErrorBody::new(ErrorCode::Forbidden, "this is not asked by way of a page")),
+        Found::Route(action, _) if caller == Caller::Page && !dashboard::may_ask(action) => {
+            Err(not_by_a_page())
+        }
+        Found::Route(action, subject) => act(desk, caller, action, &subject, head, content).await,
         Found::OtherMethods(methods) => {
             let message = format!("{} cannot be asked of this", head.method);
             let mut response = body::failure(&ErrorBody::new(ErrorCode::MethodNotAllowed, message));
@@ -110,7 +125,14 @@ pub(crate) async fn route(
     reply.unwrap_or_else(|error| body::failure(&error))
 }
 
-async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, content: Incoming) -> Reply {
+async fn act(
+    desk: &Arc<Desk>,
+    caller: Caller,
+    action: Action,
+    subject: &Subject,
+    head: &Parts,
+    content: Incoming,
+) -> Reply {
     let query = head.uri.query().unwrap_or_default();
     match action {
         Action::ShowEngine => body::json(StatusCode::OK, &desk.info()),
@@ -127,7 +149,7 @@ async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, 
         Action::Submit => jobs::submit(desk, body::read(head, content).await?).await,
         Action::ShowJob => jobs::show(desk, id(subject)?).await,
         Action::FindJob => jobs::find(desk, subject).await,
-        Action::UpdateJob => jobs::update(desk, id(subject)?, body::read(head, content).await?).await,
+        Action::UpdateJob => jobs::update(desk, caller, id(subject)?, body::read(head, content).await?).await,
         Action::SetIntent => steer::set_intent(desk, id(subject)?, body::read(head, content).await?).await,
         Action::SetHold => jobs::set_hold(desk, id(subject)?, body::read(head, content).await?).await,
         Action::Retry => jobs::retry(desk, id(subject)?).await,
@@ -160,6 +182,11 @@ async fn act(desk: &Arc<Desk>, action: Action, subject: &Subject, head: &Parts, 
         }
         Action::ShowMetrics => panel::metrics(desk).await,
     }
+}
+
+/// What a program may ask, but no page.
+pub(crate) fn not_by_a_page() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Forbidden, "this is not asked by way of a page")
 }
 
 /// A route about a job names one, by the table.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use skyhaul_model::{JobId, JobRecord};
 
-use super::answer::Desk;
+use super::answer::{Caller, Desk, not_by_a_page};
 use super::body::{Reply, json, nothing};
 use super::routes::Subject;
 use crate::wire::{
@@ -44,7 +44,11 @@ pub(crate) async fn submit(desk: &Desk, request: SubmitRequest) -> Reply {
     json(status, &CreatedBody::from(created))
 }
 
-pub(crate) async fn update(desk: &Desk, id: JobId, request: UpdateRequest) -> Reply {
+pub(crate) async fn update(desk: &Desk, caller: Caller, id: JobId, request: UpdateRequest) -> Reply {
+    // A policy can name a command that is run: whoever has got hold of a page's session must not run programs.
+    if caller == Caller::Page && request.policy.is_some() {
+        return Err(not_by_a_page());
+    }
     check_priority(request.priority)?;
     desk.queue.update_job(id, request.into()).await?;
     nothing()

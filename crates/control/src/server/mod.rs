@@ -11,6 +11,8 @@ mod guard;
 mod jobs;
 pub(crate) mod listen;
 mod panel;
+mod patient;
+mod refusals;
 pub(crate) mod routes;
 mod steer;
 
@@ -31,6 +33,7 @@ use self::answer::{Desk, Entry};
 use self::events::Followers;
 use self::guard::Guard;
 use self::listen::Listener;
+use self::patient::Patient;
 use crate::dashboard;
 use crate::endpoint::Endpoint;
 use crate::engine_file::EngineFile;
@@ -185,7 +188,7 @@ pub(crate) async fn accept(listener: Listener, reception: Reception, stop: Cance
                 Ok(Some(stream)) => {
                     connections.spawn(converse(stream, reception.clone(), stop.clone()));
                 }
-                Ok(None) => tracing::warn!("turned away another user"),
+                Ok(None) => reception.desk.refusals.note("the socket", "it is another user's"),
                 Err(error) => {
                     // No reason to stop, but without a rest a lack of file descriptors would make this spin.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -219,7 +222,7 @@ async fn converse(stream: Stream, reception: Reception, stop: CancellationToken)
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

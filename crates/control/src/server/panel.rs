@@ -21,6 +21,9 @@ use crate::wire::{CreatedBody, ErrorBody, ErrorCode, SeriesBody};
 /// The most lines of the board at once.
 const LINES_MAX: usize = 500;
 
+/// The longest search, in bytes: each of its words is looked for in every job.
+const FIND_MAX: usize = 200;
+
 /// Makes a job of an order in words.
 pub(crate) async fn order(desk: &Desk, wish: Wish) -> Reply {
     let none = || ErrorBody::new(ErrorCode::NotFound, "this engine takes no orders in words");
@@ -105,7 +108,7 @@ fn lens(query: &str) -> Result<Lens, ErrorBody> {
     for (name, value) in parameters(query) {
         match name {
             "show" => lens.show = of_words(name, value, &Show::ALL, Show::as_str)?,
-            "find" => lens.find = percent_decode_str(value).decode_utf8_lossy().to_lowercase(),
+            "find" => lens.find = words(value)?,
             "from" => lens.from = number(name, value)?,
             "count" => lens.count = number::<usize>(name, value)?.min(LINES_MAX),
             "job" => lens.job = Some(JobId(number(name, value)?)),
@@ -113,6 +116,14 @@ fn lens(query: &str) -> Result<Lens, ErrorBody> {
         }
     }
     Ok(lens)
+}
+
+/// What is looked for, in lower case.
+fn words(value: &str) -> Result<String, ErrorBody> {
+    let words = percent_decode_str(value).decode_utf8_lossy().to_lowercase();
+    let too_long =
+        || ErrorBody::new(ErrorCode::BadRequest, format!("'find' is longer than {FIND_MAX} bytes"));
+    (words.len() <= FIND_MAX).then_some(words).ok_or_else(too_long)
 }
 
 /// The thing of these that has this name.
@@ -142,7 +153,8 @@ mod tests {
             job: Some(JobId(7)),
         };
         assert_eq!(lens("show=troubled&find=Gill%20%C3%89&from=40&count=99999&job=7").ok(), Some(wanted));
-        for wrong in ["show=some", "from=-1", "count=x", "job=", "colour=red"] {
+        let long = format!("find={}", "a+".repeat(FIND_MAX));
+        for wrong in ["show=some", "from=-1", "count=x", "job=", "colour=red", &long] {
             assert_eq!(lens(wrong).err().map(|error| error.code), Some(ErrorCode::BadRequest), "{wrong}");
         }
     }

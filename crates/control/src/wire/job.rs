@@ -46,7 +46,7 @@ pub(crate) struct UpdateRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) priority: Option<i8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    policy: Option<JobPolicy>,
+    pub(crate) policy: Option<JobPolicy>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

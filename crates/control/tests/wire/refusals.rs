@@ -1,6 +1,12 @@
 //! Who and what is turned away, and that it learns nothing.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use skyhaul_engine::{InFlight, Progress};
+use skyhaul_model::JobId;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use crate::raw::{answer, ask, ask_properly, connect, proof};
 use crate::stage::{Stage, Way};
@@ -122,4 +128,38 @@ async fn who_dawdles_is_not_waited_for() {
     let mut rest = Vec::new();
     tokio::io::AsyncReadExt::read_to_end(&mut *stream, &mut rest).await.unwrap();
     assert!(!String::from_utf8_lossy(&rest).contains(" 200 "), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_head_without_bounds_is_not_taken_in() {
+    let stage = Stage::set().await;
+    let head = format!("GET /v1/engine HTTP/1.1\r\nHost: skyhaul\r\n{}\r\nCookie: ", proof(&stage));
+    let mut stream = connect(&stage).await;
+    let whole = head + &"a".repeat(1 << 20) + "\r\n\r\n";
+    // It may be refused, and the connection closed, before all of it is sent or the refusal is read.
+    let sent = stream.write_all(whole.as_bytes()).await;
+    let mut told = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut *stream, &mut told).await;
+    assert!(!String::from_utf8_lossy(&told).contains(" 200 "), "{sent:?} {read:?} {told:?}");
+    assert_eq!(ask_properly(&stage, "GET /v1/engine", "").await.status, 200, "the next one is answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_events_and_takes_none_is_let_go() {
+    let stage = Stage::set().await;
+    let mut stream = connect(&stage).await;
+    let head = format!("GET /v1/events HTTP/1.1\r\nHost: skyhaul\r\n{}\r\n\r\n", proof(&stage));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    let path = "p".repeat(1 << 20);
+    for received in 0_u64.. {
+        let file = InFlight { job: JobId(1), path: path.clone(), received, total: None };
+        stage.progress.send_replace(Arc::new(Progress { in_flight: vec![file], ..Progress::default() }));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if received > 2 && stage.server.followers() == 0 {
+            break;
+        }
+    }
+    let waited = begun.elapsed().as_secs();
+    assert!((60..=70).contains(&waited), "{waited} s");
 }

@@ -43,6 +43,18 @@ async fn chunks_win_over_a_length_beside_them() {
 }
 
 #[tokio::test]
+async fn fields_behind_the_content_are_told_at_its_end() {
+    let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nRepr-Digest: md5=:AAAA:\r\nx: y\r\n\r\n";
+    let server = Server::start(answer, Leaves::Stays).await;
+    let mut body = client().fetch(server.request()).await.unwrap().body;
+    assert_eq!(body.chunk().await.unwrap().as_deref(), Some(b"hello".as_slice()));
+    assert!(body.take_trailers().is_empty(), "before the end there are none");
+    assert_eq!(body.chunk().await.unwrap(), None);
+    let trailers = body.take_trailers();
+    assert_eq!((trailers["repr-digest"].to_str().unwrap(), trailers.len()), ("md5=:AAAA:", 2));
+}
+
+#[tokio::test]
 async fn bodies_that_end_too_early_are_truncated_never_whole() {
     let table: [&[u8]; 5] = [
         b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",

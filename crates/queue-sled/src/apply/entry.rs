@@ -65,8 +65,7 @@ impl Entry {
 
     /// The history to store; none where [`Entry::new`] gets along without one.
     pub(crate) fn history(&self) -> Option<HistoryRow> {
-        let plain = Self::new(self.stored(), None, self.seal);
-        (*self != plain).then(|| HistoryRow {
+        (!self.is_plain()).then(|| HistoryRow {
             attempts: self.attempts,
             failures: self.failures,
             received: self.received,
@@ -75,6 +74,18 @@ impl Entry {
             no_resume: self.no_resume,
             recheck: self.recheck,
         })
+    }
+
+    /// Whether it is what [`Entry::new`] makes of a file without a history.
+    pub(crate) fn is_plain(&self) -> bool {
+        let stored = self.stored();
+        self.attempts == plain_attempts(stored)
+            && self.failures == 0
+            && self.received == self.seal.map_or(0, |seal| seal.received)
+            && self.not_before.is_none()
+            && self.error.is_none()
+            && self.no_resume.is_none()
+            && self.recheck == (stored == Stored::Recheck && self.seal.is_some())
     }
 
     /// Its bytes are whole, checked and synced.
@@ -224,6 +235,7 @@ mod tests {
             doubted().seal_lost(),
         ];
         for entry in entries {
+            assert_ne!(Entry::new(entry.stored(), None, entry.seal), entry);
             let history = entry.history().expect("none of these is plain");
             assert_eq!(Entry::new(entry.stored(), Some(&history), entry.seal), entry);
         }

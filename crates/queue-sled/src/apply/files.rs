@@ -152,6 +152,9 @@ impl Applier<'_> {
             }
             self.index.results.edit(self.job, chunk, |row| row.set(slot, after.seal))?;
         }
+        if before.is_plain() && after.is_plain() {
+            return Ok(());
+        }
         let (old, new) = (before.history(), after.history());
         if old.is_some() != new.is_some() {
             self.index.chunks.edit(self.job, chunk, |row| {

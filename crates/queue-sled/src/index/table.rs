@@ -1,8 +1,8 @@
 //! One table of the index: rows that have changed are kept in memory until they are written together.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::hash_map::Entry;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use skyhaul_model::JobId;
@@ -10,6 +10,7 @@ use skyhaul_queue::{QueueError, Result};
 
 use super::row::{Row, key, seal, unseal};
 use super::trees::{Batches, Trees};
+use crate::numbers::NumberMap;
 
 /// Rows of one kind.
 pub(crate) struct Table<R> {
@@ -17,7 +18,7 @@ pub(crate) struct Table<R> {
     /// The index, for errors to name.
     path: PathBuf,
     /// What is known of rows, newer than or equal to what sled holds.
-    cache: BTreeMap<(JobId, u64), Cached<R>>,
+    cache: NumberMap<(JobId, u64), Cached<R>>,
     changed: usize,
 }
 
@@ -28,7 +29,7 @@ struct Cached<R> {
 
 impl<R: Row> Table<R> {
     pub(super) fn new(trees: &Rc<RefCell<Trees>>, path: PathBuf) -> Self {
-        Self { trees: Rc::clone(trees), path, cache: BTreeMap::new(), changed: 0 }
+        Self { trees: Rc::clone(trees), path, cache: NumberMap::default(), changed: 0 }
     }
 
     /// The row, kept in memory for the next time.
@@ -40,7 +41,7 @@ impl<R: Row> Table<R> {
     pub(crate) fn peek(&self, job: JobId, number: u64) -> Result<Option<R>> {
         match self.cache.get(&(job, number)) {
             Some(cached) => Ok(cached.row.clone()),
-            None => self.fetch(job, number),
+            None => fetch(&self.trees, &self.path, job, number),
         }
     }
 
@@ -127,20 +128,23 @@ impl<R: Row> Table<R> {
     }
 
     fn load(&mut self, job: JobId, number: u64) -> Result<&mut Cached<R>> {
-        if !self.cache.contains_key(&(job, number)) {
-            let row = self.fetch(job, number)?;
-            self.cache.insert((job, number), Cached { row, changed: false });
+        match self.cache.entry((job, number)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let row = fetch(&self.trees, &self.path, job, number)?;
+                Ok(place.insert(Cached { row, changed: false }))
+            }
         }
-        Ok(self.cache.entry((job, number)).or_insert(Cached { row: None, changed: false }))
     }
+}
 
-    fn fetch(&self, job: JobId, number: u64) -> Result<Option<R>> {
-        let key = key::<R>(job, number);
-        let found = self.trees.borrow_mut().get(job, &key)?;
-        let damaged = || QueueError::Damaged {
-            path: self.path.clone(),
-            what: format!("row {number} of table '{}' of job {job} is not whole", char::from(R::TABLE)),
-        };
-        found.map(|value| unseal(&key, &value).ok_or_else(damaged)).transpose()
-    }
+/// The row as it is written.
+fn fetch<R: Row>(trees: &RefCell<Trees>, path: &Path, job: JobId, number: u64) -> Result<Option<R>> {
+    let key = key::<R>(job, number);
+    let found = trees.borrow_mut().get(job, &key)?;
+    let damaged = || QueueError::Damaged {
+        path: path.to_owned(),
+        what: format!("row {number} of table '{}' of job {job} is not whole", char::from(R::TABLE)),
+    };
+    found.map(|value| unseal(&key, &value).ok_or_else(damaged)).transpose()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use skyhaul_model::{FileSeq, FileState, JobId};
-use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, FileRef, Known, LeaseOwner, QueueError, Result};
+use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, FileRef, Known, QueueError, Result};
 
 use super::Keeper;
 use crate::apply::{Entry, load, place, time};
@@ -18,11 +18,13 @@ impl Keeper {
         self.clock = self.clock.max(request.now);
         self.expire_files(request.now)?;
         let dealt = self.deal(request)?;
-        self.changed |= !dealt.is_empty();
-        let described: Result<Vec<Claim>> = dealt.iter().map(|file| self.describe(*file)).collect();
+        self.changed.extend(dealt.iter().map(|(file, _)| file.job));
+        let files: Vec<FileRef> = dealt.iter().map(|(file, _)| *file).collect();
+        let described: Result<Vec<Claim>> =
+            dealt.into_iter().map(|(file, entry)| self.describe(file, entry)).collect();
         if described.is_err() {
             // Nobody would ever end these claims.
-            for file in dealt {
+            for file in files {
                 let dispatch = &mut self.job_mut(file.job)?.dispatch;
                 dispatch.claims.remove(&file.seq);
                 dispatch.put_back(file.seq, None);
@@ -31,46 +33,22 @@ impl Keeper {
         described
     }
 
-    pub(crate) fn renew(&mut self, owner: LeaseOwner, until: Timestamp) {
-        for dispatch in self.jobs.values_mut().map(|job| &mut job.dispatch) {
-            let files = dispatch.claims.values_mut().map(|claim| &mut claim.lease);
-            let windows = dispatch.window_claims.values_mut().map(|claim| &mut claim.lease);
-            files.chain(windows).filter(|lease| lease.owner == owner).for_each(|lease| lease.until = until);
-        }
-    }
-
     pub(crate) fn next_due(&self, filter: &ClaimFilter) -> Option<Timestamp> {
         self.runnable(filter).filter_map(|job| job.dispatch.next_due(self.clock)).min()
     }
 
-    /// Claims that nobody renewed are given back as if released.
-    fn expire_files(&mut self, now: Timestamp) -> Result<()> {
-        let mut expired = Vec::new();
-        for job in self.jobs.values() {
-            let claims = job.dispatch.claims.iter().filter(|(_, claim)| claim.lease.until <= now);
-            expired.extend(claims.map(|(seq, _)| (job.id, *seq)));
-        }
-        self.record_checkpoints(&expired)?;
-        for &(id, seq) in &expired {
-            let dispatch = &mut self.job_mut(id)?.dispatch;
-            dispatch.claims.remove(&seq);
-            dispatch.put_back(seq, None);
-        }
-        self.changed |= !expired.is_empty();
-        Ok(())
-    }
-
     /// Chooses files and puts them under claims.
-    fn deal(&mut self, request: &ClaimRequest) -> Result<Vec<FileRef>> {
+    fn deal(&mut self, request: &ClaimRequest) -> Result<Vec<(FileRef, Entry)>> {
         let lease = Lease { owner: request.owner, until: request.until };
+        self.lease_ends.files = self.lease_ends.files.min(lease.until);
         let mut dealt = Vec::new();
         for mut circle in self.circles(&request.filter, self.turn) {
             while dealt.len() < request.limit
                 && let Some(id) = circle.pop_front()
             {
                 let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
-                if let Some(seq) = take_next(job, &mut self.index, request.now, lease)? {
-                    dealt.push(FileRef { job: id, seq });
+                if let Some((seq, entry)) = take_next(job, &mut self.index, request.now, lease)? {
+                    dealt.push((FileRef { job: id, seq }, entry));
                     self.turn = id;
                     circle.push_back(id);
                 }
@@ -93,13 +71,9 @@ impl Keeper {
         by_priority.into_values().map(circle).collect()
     }
 
-    fn describe(&mut self, file: FileRef) -> Result<Claim> {
-        let FileRef { job: id, seq } = file;
-        let entry = self.entry(file)?;
-        let (offset, slot) = self.chunk_place(file)?;
-        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
-        let spec = self.cache.spec(job, offset, slot)?;
-        let sealed = entry.seal.map(|seal| self.cache.sealed(job, seal.at, seq)).transpose()?;
+    fn describe(&mut self, file: FileRef, entry: Entry) -> Result<Claim> {
+        let spec = self.spec(file)?;
+        let sealed = entry.seal.map(|seal| self.sealed(file, seal)).transpose()?;
         Ok(Claim {
             file,
             spec,
@@ -132,7 +106,12 @@ impl Keeper {
 }
 
 /// Puts the job's next due file under a claim.
-fn take_next(job: &mut Job, index: &mut Index, now: Timestamp, lease: Lease) -> Result<Option<FileSeq>> {
+fn take_next(
+    job: &mut Job,
+    index: &mut Index,
+    now: Timestamp,
+    lease: Lease,
+) -> Result<Option<(FileSeq, Entry)>> {
     job.dispatch.wake(now);
     while let Some(seq) = next_candidate(job, index)? {
         let Some(entry) = load(index, job.id, seq)? else { continue };
@@ -144,7 +123,7 @@ fn take_next(job: &mut Job, index: &mut Index, now: Timestamp, lease: Lease) -> 
             None => {
                 let claim = FileClaim { lease, recorded: entry.received, received: entry.received };
                 job.dispatch.claims.insert(seq, claim);
-                return Ok(Some(seq));
+                return Ok(Some((seq, entry)));
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Commands on jobs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::{FileError, Intent, JobId, JobKey, JobRecord, NewWindow, Plan};
+use skyhaul_model::{FileError, Intent, JobId, NewWindow, Plan};
 use skyhaul_queue::{Created, JobUpdate, NewJob, QueueError, Requeued, Result, SecretHeader};
 
 use super::Keeper;
 use crate::disk;
-use crate::job::Job;
 use crate::ledger::{CreatedFacts, Event, Ledger, Settings};
 use crate::recover;
 
@@ -58,22 +58,10 @@ impl Keeper {
                 let loaded = recover::rebuild_job(&self.dir, &mut self.index, id);
                 let job = self.or_stop(loaded)?;
                 self.jobs.insert(id, job);
-                self.changed = true;
+                self.note_change(id);
                 Ok(Created { id, created: true })
             }
         }
-    }
-
-    pub(crate) fn job_record(&self, id: JobId) -> Option<JobRecord> {
-        self.jobs.get(&id).map(Job::record)
-    }
-
-    pub(crate) fn job_record_by_key(&self, key: &JobKey) -> Option<JobRecord> {
-        self.jobs.values().find(|job| job.facts.key == *key).map(Job::record)
-    }
-
-    pub(crate) fn job_records(&self) -> Vec<JobRecord> {
-        self.jobs.values().map(Job::record).collect()
     }
 
     pub(crate) fn update_job(&mut self, id: JobId, update: JobUpdate) -> Result<()> {
@@ -103,8 +91,9 @@ impl Keeper {
 
     fn change_settings(&mut self, id: JobId, before: &Settings, after: Settings) -> Result<()> {
         if after != *before {
-            self.record(id, &Event::Changed(after.clone()))?;
-            self.job_mut(id)?.facts.settings = after;
+            self.record(id, &Event::Changed(Box::new(after.clone())))?;
+            Arc::make_mut(&mut self.job_mut(id)?.facts).settings = after;
+            self.note_change(id);
         }
         Ok(())
     }
@@ -134,7 +123,7 @@ impl Keeper {
         // From here on the job is gone, whatever becomes of its rows and files.
         self.jobs.remove(&id);
         self.unsynced.remove(&id);
-        self.changed = true;
+        self.note_change(id);
         let cleared = self.index.clear_job(id);
         self.or_stop(cleared)?;
         self.dir.forget_job(id)
@@ -160,7 +149,7 @@ impl Keeper {
             (Some(copy), Err(error)) => disk::remove(copy).and(Err(error)),
             (None, Err(error)) => Err(error),
         };
-        self.changed = true;
+        self.changed.insert(id);
         set
     }
 
@@ -182,7 +171,7 @@ impl Keeper {
     }
 
     fn write_headers(&mut self, id: JobId, headers: &[SecretHeader]) -> Result<()> {
-        self.changed = true;
+        self.changed.insert(id);
         disk::replace(&self.dir.headers(id), &headers_json(headers))
     }
 

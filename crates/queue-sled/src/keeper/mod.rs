@@ -7,6 +7,8 @@
 mod cache;
 mod claim;
 mod jobs;
+mod leases;
+mod ledgers;
 mod plan;
 mod read;
 mod relist;
@@ -14,6 +16,7 @@ mod trouble;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use skyhaul_model::{FileSeq, Illegal, JobId};
@@ -23,11 +26,14 @@ use tokio::sync::watch;
 pub(crate) use jobs::Prepared;
 
 use self::cache::Cache;
+use self::leases::LeaseEnds;
+use self::ledgers::OpenLedgers;
 use crate::apply::Applier;
 use crate::boot::BootId;
 use crate::index::{Index, IndexState, write_state};
 use crate::job::Job;
 use crate::ledger::{Event, FrameMark};
+use crate::records::Records;
 use crate::state_dir::StateDir;
 use crate::{disk, recover, rewrite};
 
@@ -37,18 +43,24 @@ pub(crate) struct Keeper {
     boot: BootId,
     index: Index,
     jobs: BTreeMap<JobId, Job>,
+    /// The jobs that may give out claims: ten thousand finished ones must not make each claim dear.
+    runnable: BTreeSet<JobId>,
     cache: Cache,
+    open_ledgers: OpenLedgers,
     /// The job that was dealt the last claimed file.
     turn: JobId,
     /// The job that was dealt the last claimed window.
     listing_turn: JobId,
     /// The latest time that a claim was made at.
     clock: Timestamp,
+    lease_ends: LeaseEnds,
     /// Jobs whose ledgers have frames that are not synced.
     unsynced: BTreeSet<JobId>,
     revision: watch::Sender<Revision>,
-    /// Whether this group of commands has changed what records and pages show.
-    changed: bool,
+    /// What others are told of the jobs.
+    records: Arc<Records>,
+    /// The jobs whose records or pages this group of commands has changed.
+    changed: BTreeSet<JobId>,
     /// Why nothing more is accepted.
     stopped: Option<String>,
     /// Whether the index has been given up for this opening.
@@ -57,18 +69,25 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(dir: StateDir, boot: BootId, index: Index, jobs: BTreeMap<JobId, Job>) -> Self {
+        let records = Arc::new(Records::default());
+        jobs.iter().for_each(|(&id, job)| records.post(id, Some(job.snapshot())));
+        let runnable = jobs.iter().filter(|(_, job)| job.is_runnable()).map(|(id, _)| *id).collect();
         Self {
             dir,
             boot,
             index,
             jobs,
+            runnable,
             cache: Cache::default(),
+            open_ledgers: OpenLedgers::default(),
             turn: JobId(0),
             listing_turn: JobId(0),
             clock: Timestamp::MIN,
+            lease_ends: LeaseEnds::default(),
             unsynced: BTreeSet::new(),
             revision: watch::Sender::new(Revision(1)),
-            changed: false,
+            records,
+            changed: BTreeSet::new(),
             stopped: None,
             doubted: false,
         }
@@ -76,6 +95,10 @@ impl Keeper {
 
     pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
         self.revision.subscribe()
+    }
+
+    pub(crate) fn records(&self) -> Arc<Records> {
+        Arc::clone(&self.records)
     }
 
     #[cfg(test)]
@@ -94,7 +117,7 @@ impl Keeper {
 
     /// Stops the queue for good. The index may hold what the ledger does not: it is not believed again.
     pub(crate) fn stop(&mut self, why: String) {
-        self.stopped.get_or_insert(why);
+        self.records.stop(self.stopped.get_or_insert(why));
         self.doubt_index();
     }
 
@@ -109,17 +132,25 @@ impl Keeper {
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.check_running()?;
         for id in std::mem::take(&mut self.unsynced) {
-            let synced = self.jobs.get_mut(&id).map_or(Ok(()), |job| job.ledger.sync());
-            self.or_stop(synced)?;
+            self.sync(id)?;
             let settled = self.settle_place(id);
             self.or_stop(settled)?;
         }
         let spilled = self.index.spill_if_large();
         self.or_stop(spilled)?;
-        if std::mem::take(&mut self.changed) {
+        self.tell();
+        Ok(())
+    }
+
+    /// Tells others what has changed; all of it is durable.
+    fn tell(&mut self) {
+        let changed = std::mem::take(&mut self.changed);
+        if !changed.is_empty() {
+            for id in changed {
+                self.records.post(id, self.jobs.get(&id).map(Job::snapshot));
+            }
             self.revision.send_modify(|revision| revision.0 += 1);
         }
-        Ok(())
     }
 
     /// Ends cleanly: what claims have received is recorded, the index is synced and believed next time.
@@ -145,16 +176,17 @@ impl Keeper {
             Applier { job: id, row: &mut job.row, index: &mut self.index, gaps: &[], skipped: 0 };
         let applied = applier.apply(event, mark);
         self.or_stop(applied)?;
-        self.changed = true;
+        self.note_change(id);
         Ok(mark)
     }
 
-    /// Appends to the job's ledger alone.
-    fn append(&mut self, id: JobId, event: &Event) -> Result<FrameMark> {
-        let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
-        let appended = job.ledger.append(event);
-        self.unsynced.insert(id);
-        self.or_stop(appended)
+    /// What the job shows has changed, and whether it may give out claims may have.
+    fn note_change(&mut self, id: JobId) {
+        match self.jobs.get(&id).is_some_and(Job::is_runnable) {
+            true => self.runnable.insert(id),
+            false => self.runnable.remove(&id),
+        };
+        self.changed.insert(id);
     }
 
     fn or_stop<T>(&mut self, outcome: Result<T>) -> Result<T> {
@@ -178,6 +210,7 @@ impl Keeper {
         let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
         if job.row.files > recover::LARGE_JOB && !self.index.is_own(id) {
             job.row = recover::move_to_own(&mut self.index, &mut job.ledger, id)?;
+            self.changed.insert(id);
         }
         if rewrite::is_worth_it(job) {
             self.rewrite_ledger(id)?;
@@ -212,6 +245,7 @@ impl Keeper {
         job.ledger.put_away();
         disk::rename(&fresh, &self.dir.ledger(id))?;
         self.cache.forget_job(id);
+        self.changed.insert(id);
         job.ledger.reopen()?;
         job.row = recover::reread(&mut self.index, &mut job.ledger, id)?;
         Ok(())
@@ -227,13 +261,8 @@ impl Keeper {
 
     /// The jobs that may give out claims.
     fn runnable(&self, filter: &ClaimFilter) -> impl Iterator<Item = &Job> {
-        self.jobs.values().filter(move |job| {
-            let wanted = match filter {
-                ClaimFilter::All => true,
-                ClaimFilter::Jobs(ids) => ids.contains(&job.id),
-            };
-            wanted && job.is_runnable()
-        })
+        let admitted = self.runnable.iter().filter(|id| filter.admits(**id));
+        admitted.filter_map(|id| self.jobs.get(id))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands of planning.
 
 use jiff::Timestamp;
-use skyhaul_model::{FileSpec, JobId, Plan, WindowId, WindowRecord, WindowState};
+use skyhaul_model::{FileSpec, JobId, Plan, Trouble, Troubles, WindowId, WindowRecord, WindowState};
 use skyhaul_queue::{
     ClaimRequest, ClaimedWindow, PlanOutcome, QueueError, Result, WindowOutcome, WindowPage, WindowQuery,
 };
@@ -52,7 +52,7 @@ impl Keeper {
                 }
             }
         }
-        self.changed |= !claimed.is_empty();
+        self.changed.extend(claimed.iter().map(|window| window.job));
         Ok(claimed)
     }
 
@@ -91,10 +91,14 @@ impl Keeper {
         if let Some(event) = &event {
             self.record(id, event)?;
         }
-        if let Some(Event::Retry { error, .. } | Event::WindowFailed { error, .. }) = &event {
-            let row = self.index.windows.peek(id, u64::from(window.0))?;
-            let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
-            self.note_listing_trouble(id, error, &asked, now)?;
+        match &event {
+            Some(Event::Retry { error, .. } | Event::WindowFailed { error, .. }) => {
+                let row = self.index.windows.peek(id, u64::from(window.0))?;
+                let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
+                self.note_listing_trouble(id, error, &asked, now)?;
+            }
+            Some(Event::Listed(_)) => self.note_lost_paths(id, window, now)?,
+            _ => {}
         }
         self.job_mut(id)?.dispatch.window_claims.remove(&window);
         match event {
@@ -126,26 +130,15 @@ impl Keeper {
         let found = self.index.windows.peek(id, u64::from(window.0))?;
         let row = found.ok_or(QueueError::NotClaimed(id, window))?;
         let lease = Lease { owner: request.owner, until: request.until };
-        let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new(), known: None };
+        let lost = Troubles::default();
+        let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new(), lost, known: None };
+        self.lease_ends.windows = self.lease_ends.windows.min(lease.until);
         self.job_mut(id)?.dispatch.window_claims.insert(window, claim);
         Ok(ClaimedWindow { job: id, window: window_record(window, row) })
     }
 
-    fn expire_windows(&mut self, now: Timestamp) -> Result<()> {
-        let mut expired = Vec::new();
-        for job in self.jobs.values_mut() {
-            let claims = &mut job.dispatch.window_claims;
-            expired
-                .extend(claims.extract_if(.., |_, claim| claim.lease.until <= now).map(|(w, _)| (job.id, w)));
-        }
-        for (id, window) in expired {
-            self.give_back(id, window)?;
-        }
-        Ok(())
-    }
-
     /// A window without a claim can be claimed again if it is still pending.
-    fn give_back(&mut self, id: JobId, window: WindowId) -> Result<()> {
+    pub(super) fn give_back(&mut self, id: JobId, window: WindowId) -> Result<()> {
         let row = self.index.windows.peek(id, u64::from(window.0))?;
         if let Some(row) = row.filter(|row| row.state == WindowState::Pending) {
             self.job_mut(id)?.put_window_back(window, row.not_before);
@@ -173,7 +166,11 @@ impl Keeper {
             source,
         })?;
         let mark = self.append(id, &Event::Chunk { window, packed })?;
-        self.claim_of(id, window)?.chunks.push(chunk_ref(mark.offset, &files));
+        let clock = self.clock;
+        let claim = self.claim_of(id, window)?;
+        claim.chunks.push(chunk_ref(mark.offset, &files));
+        let lost = files.iter().filter_map(|file| Some((file, file.path.as_ref().err()?)));
+        lost.for_each(|(file, error)| claim.lost.note(Trouble::once(error, &file.url, &file.url, clock)));
         Ok(())
     }
 

@@ -61,12 +61,10 @@ impl Keeper {
 
     fn file_record(&mut self, file: FileRef) -> Result<FileRecord> {
         let entry = self.entry(file)?;
-        let (offset, slot) = self.chunk_place(file)?;
-        let job = self.jobs.get_mut(&file.job).ok_or(QueueError::NoSuchJob(file.job))?;
-        let spec = self.cache.spec(job, offset, slot)?;
-        let claim = job.dispatch.claims.get(&file.seq).copied();
+        let spec = self.spec(file)?;
+        let claim = self.job(file.job)?.dispatch.claims.get(&file.seq).copied();
         let seal = entry.seal.filter(|_| entry.state == FileState::Done);
-        let sealed = seal.map(|seal| self.cache.sealed(job, seal.at, file.seq)).transpose()?;
+        let sealed = seal.map(|seal| self.sealed(file, seal)).transpose()?;
         let error = entry.error.or_else(|| {
             // A file that failed without an attempt has no path.
             spec.path.as_ref().err().filter(|_| entry.state == FileState::Failed).cloned()

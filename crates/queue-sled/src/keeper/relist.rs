@@ -67,6 +67,7 @@ impl Keeper {
         let row = self.index.windows.peek(id, u64::from(window.0))?;
         let runs = row.map(|row| row.runs).unwrap_or_default();
         let mut known = KnownFiles::default();
+        self.use_ledger(id)?;
         for chunk in runs.into_iter().flat_map(|(first, count)| first..first.saturating_add(count)) {
             let Some(row) = self.index.chunks.peek(id, u64::from(chunk))? else { continue };
             let ledger = &mut self.job_mut(id)?.ledger;

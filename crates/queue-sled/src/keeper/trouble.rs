@@ -1,8 +1,8 @@
 //! Failures counted, for people to see what a job suffers from.
 
 use jiff::Timestamp;
-use skyhaul_model::{FileError, JobId, Trouble};
-use skyhaul_queue::{FileRef, QueueError, Result};
+use skyhaul_model::{FileError, JobId, Trouble, WindowId};
+use skyhaul_queue::{FileRef, Result};
 
 use super::Keeper;
 use crate::apply::EVENT_FILES;
@@ -28,6 +28,13 @@ impl Keeper {
         self.note_troubles(id, &[trouble])
     }
 
+    /// Counts the files of a listing whose paths cannot be made: they failed when it was settled.
+    pub(super) fn note_lost_paths(&mut self, id: JobId, window: WindowId, now: Timestamp) -> Result<()> {
+        let rows = self.claim_of(id, window)?.lost.rows().iter();
+        let lost: Vec<_> = rows.map(|row| Trouble { first_at: now, last_at: now, ..row.clone() }).collect();
+        self.note_troubles(id, &lost)
+    }
+
     /// Counts files' failures, all of one job.
     pub(super) fn note_file_troubles(
         &mut self,
@@ -37,9 +44,7 @@ impl Keeper {
     ) -> Result<()> {
         let mut troubles: Vec<Trouble> = Vec::new();
         for (file, error) in failures {
-            let (offset, slot) = self.chunk_place(*file)?;
-            let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
-            let spec = self.cache.spec(job, offset, slot)?;
+            let spec = self.spec(*file)?;
             let path = spec.path.as_ref().map_or(spec.url.as_str(), |path| path.as_str());
             let trouble = Trouble::once(error, &spec.url, path, now);
             match troubles.last_mut().filter(|last| last.is_like(&trouble)) {

@@ -4,6 +4,7 @@
 //! a call is done whole or not at all.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasherDefault;
 
 use jiff::Timestamp;
 use skyhaul_model::{FileError, FileSeq, FileState, JobId, Sealed};
@@ -13,10 +14,11 @@ use super::{Keeper, conflict};
 use crate::apply::{Entry, Step, events, time};
 use crate::index::SealRef;
 use crate::ledger::{DoneFile, Event, FailedFile, ReceivedFile, SealedFile};
+use crate::numbers::NumberMap;
 
 impl Keeper {
     pub(crate) fn release(&mut self, files: &[Received]) -> Result<()> {
-        let mut check = Check::default();
+        let mut check = Check::of(files.len());
         let mut changes = ByJob::default();
         for told in files {
             let before = check.step(self, told.file, Entry::released)?;
@@ -32,8 +34,8 @@ impl Keeper {
             if dispatch.claims.remove(&seq).is_some() {
                 dispatch.put_back(seq, None);
             }
+            self.changed.insert(job);
         }
-        self.changed = true;
         Ok(())
     }
 
@@ -45,13 +47,13 @@ impl Keeper {
             if let Some(claim) = self.job_mut(told.file.job)?.dispatch.claims.get_mut(&told.file.seq) {
                 claim.received = claim.received.max(told.received);
             }
+            self.changed.insert(told.file.job);
         }
-        self.changed = true;
         Ok(())
     }
 
     pub(crate) fn seal(&mut self, files: &[(FileRef, Sealed)]) -> Result<()> {
-        let mut check = Check::default();
+        let mut check = Check::of(files.len());
         let mut seals = ByJob::default();
         for (file, sealed) in files {
             // Where the seal will lie is not known yet and does not matter to the check.
@@ -69,7 +71,7 @@ impl Keeper {
     }
 
     pub(crate) fn complete(&mut self, files: &[FileRef], now: Timestamp) -> Result<()> {
-        let mut check = Check::default();
+        let mut check = Check::of(files.len());
         let mut done = ByJob::default();
         let mut received = ByJob::default();
         for &file in files {
@@ -89,12 +91,13 @@ impl Keeper {
         self.record_all(done, |files| Event::Done { files, at: now.into() })?;
         for file in files {
             self.job_mut(file.job)?.dispatch.end(file.seq);
+            self.changed.insert(file.job);
         }
         Ok(())
     }
 
     pub(crate) fn fail(&mut self, attempts: Vec<FailedAttempt>, now: Timestamp) -> Result<()> {
-        let mut check = Check::default();
+        let mut check = Check::of(attempts.len());
         let mut failed = ByJob::default();
         for attempt in attempts {
             let FailedAttempt { file, error, failures, received, no_resume, end } = attempt;
@@ -124,7 +127,7 @@ impl Keeper {
     }
 
     pub(crate) fn invalidate(&mut self, files: Vec<(FileRef, FileError)>) -> Result<()> {
-        let mut check = Check::default();
+        let mut check = Check::of(files.len());
         let mut bad = ByJob::default();
         for (file, error) in files {
             check.step(self, file, |entry| entry.invalidated(&error))?;
@@ -194,10 +197,14 @@ impl ByJob<FailedFile> {
 }
 
 /// A call's steps tried out one after another, without recording anything.
-#[derive(Default)]
-struct Check(BTreeMap<FileRef, Entry>);
+struct Check(NumberMap<FileRef, Entry>);
 
 impl Check {
+    /// Room for the steps of so many files.
+    fn of(files: usize) -> Self {
+        Self(NumberMap::with_capacity_and_hasher(files, BuildHasherDefault::default()))
+    }
+
     /// The file as the steps so far leave it.
     fn entry(&self, keeper: &mut Keeper, file: FileRef) -> Result<Entry> {
         self.0.get(&file).cloned().map_or_else(|| keeper.entry(file), Ok)

@@ -21,7 +21,7 @@ pub(crate) enum Event {
     /// The job was made.
     Created(Box<CreatedFacts>),
     /// What a person may change was changed.
-    Changed(Settings),
+    Changed(Box<Settings>),
     /// A person wants something else of it.
     Intent { intent: Intent, at: Moment },
     /// The query ended in these windows, numbered from 0.
@@ -367,6 +367,7 @@ mod tests {
             no_resume: Some(NoResume::NoRanges),
         };
         let trouble = Trouble::once(&error, "https://h/a", "D/a", at.into());
+        let settings = Settings { name: Some("night".to_owned()), priority: -3, ..Settings::default() };
         let span = Span { start: at.into(), end: at.into() };
         let remembered = Remembered {
             seq: FileSeq(1),
@@ -384,7 +385,7 @@ mod tests {
                 created_at: at.into(),
                 settings: Settings::default(),
             })),
-            Event::Changed(Settings { name: Some("night".to_owned()), priority: -3, ..Settings::default() }),
+            Event::Changed(Box::new(settings)),
             Event::Intent { intent: Intent::Paused, at },
             Event::Planned { windows: vec![NewWindow { target: target.clone() }], at },
             Event::Refused { error: error.clone(), at },

@@ -81,6 +81,7 @@ macro_rules! conformance_tests {
             }
             troubles {
                 failures_are_counted_by_kind_and_host
+                paths_that_cannot_be_are_counted
                 troubles_are_history
                 a_file_tells_why_it_begins_anew
                 a_list_of_checksums_is_kept_and_replaced

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use skyhaul_model::{ErrorKind, FileError, NoResume, Trouble, WindowId};
+use skyhaul_model::{ErrorKind, FileError, NoResume, Recheck, Trouble, WindowId};
 
 use super::fixture::{
-    all_files, at, claim, claim_windows, error, failed, finish, listed, new_job, planned, spec, window,
+    all_files, at, claim, claim_windows, error, failed, finish, list_next, listed, lost_spec, new_job,
+    planned, spec, window,
 };
 use crate::{AttemptEnd, FailedAttempt, PlanOutcome, Queue, WindowOutcome};
 
@@ -44,6 +45,28 @@ pub async fn failures_are_counted_by_kind_and_host(queue: &dyn Queue) {
     let refused = queue.create_job(new_job("c"), at(0)).await.unwrap().id;
     queue.settle_plan(refused, PlanOutcome::Refused(error("no such dataset")), at(3)).await.unwrap();
     assert_eq!(counted(&queue.troubles(refused).await.unwrap()), [(ErrorKind::Http, "archive.example", 1)]);
+}
+
+/// Such files fail without an attempt; a listing that brings them again counts none of them twice.
+pub async fn paths_that_cannot_be_are_counted(queue: &dyn Queue) {
+    let id = planned(queue, new_job("a"), 0..2).await;
+    let files = || vec![lost_spec(0), spec(1), lost_spec(2)];
+    let window = claim_windows(queue, 1, 1).await[0].window.id;
+    queue.stage_files(id, window, files()).await.unwrap();
+    assert_eq!(queue.troubles(id).await.unwrap(), []);
+    queue.settle_window(id, window, WindowOutcome::Listed { bytes: None }, at(7)).await.unwrap();
+    let troubles = queue.troubles(id).await.unwrap();
+    assert_eq!(counted(&troubles), [(ErrorKind::Path, "data.example", 2)]);
+    assert_eq!((troubles[0].first_at, troubles[0].last_at), (at(7), at(7)));
+    let example = &troubles[0].example;
+    assert_eq!(
+        (example.path.as_str(), example.message.as_str()),
+        (lost_spec(2).url.as_str(), lost_spec(2).path.unwrap_err().message.as_str(),)
+    );
+    list_next(queue, id, vec![spec(9)], None).await;
+    queue.relist(id, None, Recheck::Leave).await.unwrap();
+    list_next(queue, id, files(), None).await;
+    assert_eq!(queue.troubles(id).await.unwrap(), troubles);
 }
 
 /// Putting back and success take nothing from them.

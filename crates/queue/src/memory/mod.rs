@@ -105,13 +105,9 @@ impl State {
 
     /// The jobs that may give out claims.
     fn runnable(&self, filter: &ClaimFilter) -> impl Iterator<Item = &Job> {
-        self.jobs.values().filter(move |job| {
-            let wanted = match filter {
-                ClaimFilter::All => true,
-                ClaimFilter::Jobs(ids) => ids.contains(&job.id),
-            };
-            wanted && job.intent == Intent::Run && job.hold.is_none()
-        })
+        self.jobs
+            .values()
+            .filter(move |job| filter.admits(job.id) && job.intent == Intent::Run && job.hold.is_none())
     }
 }
 

@@ -77,7 +77,7 @@ impl PlanQueue for MemoryQueue {
             let target = window.record.target.to_string();
             match outcome {
                 WindowOutcome::Listed { bytes } => {
-                    let files = job.add_listing(number, staged);
+                    let files = job.add_listing(number, staged, now);
                     job.window_mut(number)?.list(files, bytes, now);
                 }
                 WindowOutcome::Split(parts) => {

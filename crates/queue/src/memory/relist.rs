@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use skyhaul_model::{FileEvent, FileSpec, FileState, NewWindow, Plan, Recheck, Span, WindowId, WindowState};
+use skyhaul_model::{
+    FileEvent, FileSpec, FileState, NewWindow, Plan, Recheck, Span, Trouble, WindowId, WindowState,
+};
 
 use super::job::Job;
 use crate::{QueueError, Requeued, Result};
@@ -68,11 +70,14 @@ impl Job {
 
     /// Adds what a listing brought, without the files that the job has from this window; says how many files
     /// of the window there are now.
-    pub(super) fn add_listing(&mut self, window: WindowId, staged: Vec<FileSpec>) -> u64 {
+    pub(super) fn add_listing(&mut self, window: WindowId, staged: Vec<FileSpec>, now: Timestamp) -> u64 {
         let of_window = |job: &Self| job.files.iter().filter(|file| file.window == window).count() as u64;
         let files = self.files.iter().filter(|file| file.window == window);
         let known: HashSet<Identity> = files.map(|file| identity(&file.spec)).collect();
         for spec in staged.into_iter().filter(|spec| !known.contains(&identity(spec))) {
+            if let Err(error) = &spec.path {
+                self.troubles.note(Trouble::once(error, &spec.url, &spec.url, now));
+            }
             self.add_file(window, spec);
         }
         of_window(self)

@@ -154,6 +154,22 @@ async fn a_crash_between_seal_and_done_is_recovered_from() {
 }
 
 #[cfg(unix)]
+#[tokio::test]
+async fn what_cannot_be_read_is_not_taken_for_gone() {
+    let mut bench = Bench::new("a.dat", &noise(1_000));
+    let sealed = bench.whole().await.sealed;
+    let folder = bench.parts().folder;
+    fs::rename(&folder, bench.dir.path().join("kept")).unwrap();
+    // A link in circles stands for a disk that does not answer: it fails for the mightiest user too.
+    std::os::unix::fs::symlink(&folder, &folder).unwrap();
+    let Recovery::Unreadable(error) = recover(&bench.assignment, &sealed) else { panic!("taken for gone") };
+    assert_eq!(error.kind, skyhaul_model::ErrorKind::Disk);
+    fs::remove_file(&folder).unwrap();
+    fs::rename(bench.dir.path().join("kept"), &folder).unwrap();
+    assert!(matches!(recover(&bench.assignment, &sealed), Recovery::Part(_)));
+}
+
+#[cfg(unix)]
 #[test]
 fn a_link_to_the_sealed_bytes_is_not_the_file() {
     let bench = Bench::new("a.dat", b"");

@@ -168,6 +168,7 @@ impl Cell {
     fn held(&self) -> Held {
         Held {
             length: HELD as u64,
+            pieces: None,
             total: self.total,
             validators: Validators::of(&self.validators(Version::Same)),
             final_url: self.url().into(),

@@ -11,6 +11,7 @@ mod receiving;
 mod rechecking;
 mod resuming;
 mod rules;
+mod segments;
 mod settling;
 mod site;
 
@@ -61,6 +62,7 @@ impl Bench {
             received: 0,
             boot: "boot-1".into(),
             recheck: None,
+            spare: Arc::default(),
             last_error: None,
         };
         Self { dir, site: Site::new(bytes), assignment }

@@ -15,6 +15,7 @@ use crate::validator::Validators;
 fn held(total: Option<u64>) -> Held {
     Held {
         length: 5,
+        pieces: None,
         total,
         validators: Validators { etag: Some("\"t\"".into()), ..Validators::default() },
         final_url: "https://a.example/d/x.gz?token=1".into(),

@@ -1,7 +1,9 @@
 //! A site of one file, whose answers go wrong as scripted.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,10 +40,13 @@ pub(super) struct Site {
     pub(super) etag: Mutex<Option<String>>,
     /// How many bytes come at a time.
     pub(super) piece: Mutex<usize>,
+    /// How long each piece of any body takes.
+    pub(super) pause: Mutex<Option<Duration>>,
     /// Headers that every answer has besides.
     pub(super) extra: Mutex<Vec<(&'static str, &'static str)>>,
     pub(super) script: Mutex<VecDeque<Option<Fault>>>,
     pub(super) asked: Mutex<Vec<Request>>,
+    sent: Arc<AtomicU64>,
 }
 
 impl Site {
@@ -50,9 +55,11 @@ impl Site {
             bytes: Mutex::new(bytes.to_vec()),
             etag: Mutex::new(Some("\"v1\"".into())),
             piece: Mutex::new(16 << 10),
+            pause: Mutex::default(),
             extra: Mutex::default(),
             script: Mutex::default(),
             asked: Mutex::default(),
+            sent: Arc::default(),
         }
     }
 
@@ -82,6 +89,11 @@ impl Site {
         self.asked.lock().unwrap().iter().map(shown).collect()
     }
 
+    /// Body bytes that were taken so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     fn answer(&self, request: &Request, fault: &Option<Fault>) -> (u16, HeaderMap, Vec<u8>) {
         if let Some(Fault::Says(status, pairs, body)) = fault {
             let pairs = pairs.iter().map(|(name, value)| header(name, value));
@@ -97,12 +109,13 @@ impl Site {
                 (416, Vec::new())
             }
             Some(from) => {
+                let until = self.wanted_until(request).unwrap_or(usize::MAX);
                 let (most, total) = match fault {
                     Some(Fault::Short(most)) => (*most as usize, all.len().to_string()),
                     Some(Fault::Ragged(most)) => (*most as usize, "*".to_owned()),
                     _ => (usize::MAX, all.len().to_string()),
                 };
-                let end = all.len().min(from.saturating_add(most));
+                let end = all.len().min(from.saturating_add(most)).min(until);
                 let range = format!("bytes {from}-{}/{total}", end - 1);
                 headers.extend([header("content-range", &range)]);
                 (206, all[from..end].to_vec())
@@ -127,7 +140,13 @@ impl Site {
         if condition.is_some() && condition.as_deref() != etag {
             return None;
         }
-        range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+        range.strip_prefix("bytes=")?.split_once('-')?.0.parse().ok()
+    }
+
+    /// The offset behind the last byte wanted, where the Range names one.
+    fn wanted_until(&self, request: &Request) -> Option<usize> {
+        let last: usize = request.headers.get("range")?.to_str().ok()?.split_once('-')?.1.parse().ok()?;
+        Some(last + 1)
     }
 }
 
@@ -155,7 +174,8 @@ impl Fetch for Site {
             _ => {}
         }
         let piece = *self.piece.lock().unwrap();
-        let body = Body::new(Pieces { left: body.into(), piece, last });
+        let pause = *self.pause.lock().unwrap();
+        let body = Body::new(Pieces { left: body.into(), piece, pause, last, sent: Arc::clone(&self.sent) });
         let status = StatusCode::from_u16(status).unwrap();
         Ok(Response { status, headers, url: request.url, version: Version::HTTP_11, body })
     }
@@ -176,14 +196,21 @@ enum Last {
 struct Pieces {
     left: Bytes,
     piece: usize,
+    pause: Option<Duration>,
     last: Last,
+    sent: Arc<AtomicU64>,
 }
 
 #[async_trait]
 impl BodySource for Pieces {
     async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        if let Some(pause) = self.pause.filter(|_| !self.left.is_empty()) {
+            tokio::time::sleep(pause).await;
+        }
         if !self.left.is_empty() {
-            return Ok(Some(self.left.split_to(self.piece.min(self.left.len()))));
+            let piece = self.left.split_to(self.piece.min(self.left.len()));
+            self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            return Ok(Some(piece));
         }
         match self.last {
             Last::End => Ok(None),

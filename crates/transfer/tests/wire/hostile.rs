@@ -207,9 +207,28 @@ async fn rules_41_and_47_an_answer_without_a_body_makes_no_file() {
 }
 
 #[tokio::test]
-async fn rule_56_trailers_are_no_bytes_of_the_file() {
+async fn rule_56_trailers_are_no_bytes_of_the_file_and_their_digest_counts() {
+    /// SHA-256 of the file, and of nothing (FIPS 180-4), in base64.
+    const RIGHT: &str = "repr-digest: sha-256=:QTrLhaO2/6jWRSJhFVGH3gGOLIxwc3o7HL3NxEBKYI0=:";
+    const WRONG: &str = "Repr-Digest: sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
+    let table = [
+        ("x: y", "", Ok(Verified::None)),
+        (RIGHT, "", Ok(Verified::Digest)),
+        (WRONG, "", Err(ErrorKind::Checksum)),
+        ("repr-digest: sha-256=:AAAA:", "", Ok(Verified::None)),
+        // Of what the message carries, which a trailer cannot be trusted to know.
+        ("content-md5: 1B2M2Y8AsgTpgAmY7PhCfg==", "", Ok(Verified::None)),
+        // What was announced was held against the bytes as they passed.
+        (WRONG, RIGHT, Ok(Verified::Digest)),
+        (RIGHT, WRONG, Err(ErrorKind::Checksum)),
+    ];
     let desk = Desk::new();
-    let body = [chunked(&file()), b"0\r\nrepr-digest: sha-256=:AAAA:\r\nx: y\r\n\r\n".to_vec()].concat();
-    let head = "HTTP/1.1 200 OK\netag: \"t\"\ntrailer: repr-digest\ntransfer-encoding: chunked";
-    first_answered(&desk, Says::with(head, &body, Leaves::Stays), "trailers/x.dat").await.unwrap();
+    for (number, (trailer, header, expected)) in table.into_iter().enumerate() {
+        let body = [chunked(&file()), format!("0\r\n{trailer}\r\n\r\n").into_bytes()].concat();
+        let head = "HTTP/1.1 200 OK\netag: \"t\"\ntrailer: repr-digest\ntransfer-encoding: chunked";
+        let head = format!("{head}\n{header}");
+        let answer = Says::with(head.trim_end(), &body, Leaves::Stays);
+        let first = first_answered(&desk, answer, &format!("trailers/{number}/x.dat")).await;
+        assert_eq!(first.map_err(|failure| failure.error.kind), expected, "{trailer}, {header}");
+    }
 }

@@ -55,6 +55,7 @@ impl Desk {
             received: 0,
             boot: "boot".into(),
             recheck: None,
+            spare: Arc::default(),
             last_error: None,
         }
     }

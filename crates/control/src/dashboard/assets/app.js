@@ -72,7 +72,7 @@ async function refreshSeries() {
 async function showEngine() {
   const engine = await ask('GET', '/v1/engine');
   const age = duration((Date.now() - Date.parse(engine.started_at)) / 1000);
-  tell(byId('engine'), `skyhaul ${engine.version} · process ${engine.pid} · up for ${age}`);
+  tell(byId('engine'), `version ${engine.version} · process ${engine.pid} · up for ${age}`);
 }
 
 function choose(job) {

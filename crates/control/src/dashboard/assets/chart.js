@@ -34,6 +34,8 @@ export class Chart {
       const point = points[Math.round((at - first) / series.step_s)];
       if (point) Object.assign(point, { bytes: amount, files, errors });
     }
+    // The step under way has not been counted yet: without it the curve would always end at zero.
+    if (points.at(-1).bytes === 0) points.pop();
     this.#series = { ...series, points };
     const sum = (key) => points.reduce((all, point) => all + point[key], 0);
     tell(byId('span-label'), SPANS[series.span].label);

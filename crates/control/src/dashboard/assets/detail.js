@@ -45,15 +45,16 @@ export class Detail {
   }
 
   #showJob(job) {
-    const { head, what, notice, gauges, facts } = this.#parts;
+    const { head, what, notice, gauges, facts, lost } = this.#parts;
     head.replaceChildren(make('h2', { id: 'detail-title', text: title(job) }), make('span', { class: `state ${job.state}`, text: job.state }));
     what.textContent = `job ${job.id}${job.name === null ? '' : ` · ${job.what}`}`;
     notice.replaceChildren(...(job.error === null ? [] : [make('p', { class: 'notice' }, make('b', { text: `${kind(job.error.kind)}: ` }), job.error.message)]));
     this.#showActions(job);
     const pace = job.state === 'running' ? `${rate(job.rate_bytes_per_s)}${job.eta_s === null ? '' : ` · ${duration(job.eta_s)} left`}` : '';
     const total = job.bytes.total === null ? '' : ` of ${bytes(job.bytes.total)}`;
+    lost.hidden = job.files.failed === 0;
     gauges.replaceChildren(
-      gauge('Files', `${count(job.files.done)} of ${count(job.files.total)}${job.files.failed > 0 ? `, ${count(job.files.failed)} failed` : ''}`, pace, share(job)),
+      gauge('Files', `${count(job.files.done)} of ${count(job.files.total)}${job.files.failed > 0 ? `, ${count(job.files.failed)} failed` : ''}`, pace, share(job), job.state),
       job.windows.listed + job.windows.failed < job.windows.total || job.state === 'planning'
         ? gauge('Listings', `${count(job.windows.listed)} of ${count(job.windows.total)}${job.windows.failed > 0 ? `, ${count(job.windows.failed)} failed` : ''}`, '', job.windows.total > 0 ? job.windows.listed / job.windows.total : 0)
         : '');
@@ -105,7 +106,7 @@ export class Detail {
         make('span', { text: `${count(trouble.count)} ×, last ${ago(trouble.last_at)}` })),
       make('p', { class: 'quiet', text: `${trouble.example.path}: ${trouble.example.message}` }),
       make('p', { class: 'then', text: `${sentence(trouble.advice)}.` })));
-    this.#parts.troubles.replaceChildren(make('h3', { text: 'What went wrong' }), make('p', { class: 'quiet', text: prospect(job) }), ...told);
+    this.#parts.troubles.replaceChildren(make('h3', { text: 'What went wrong' }), make('p', { class: 'prospect quiet', text: prospect(job) }), ...told);
   }
 
   /** The files that were given up, read page by page when somebody opens the list. */
@@ -125,8 +126,10 @@ export class Detail {
   }
 }
 
-function gauge(name, words, aside, part) {
-  return make('div', { class: 'gauge' }, make('div', { class: 'words' }, make('span', {}, make('b', { text: `${name} ` }), words), make('span', { class: 'quiet', text: aside })), meter(part, name));
+function gauge(name, words, aside, part, state = null) {
+  const bar = meter(part, name);
+  bar.classList.toggle('short', state === 'failed');
+  return make('div', { class: 'gauge' }, make('div', { class: 'words' }, make('span', {}, make('b', { text: `${name} ` }), words), make('span', { class: 'quiet', text: aside })), bar);
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -38,8 +38,8 @@ export const kind = (name) => name.replaceAll('_', ' ');
 
 export const title = (job) => job.name ?? job.what;
 
-/** How much of a job is done, between 0 and 1; by bytes where their sum is known. */
+/** How much of a job is done, between 0 and 1; by bytes where their sum is known and can be reached. */
 export function share(job) {
-  if (job.bytes.total) return job.bytes.done / job.bytes.total;
+  if (job.bytes.total && job.files.failed === 0) return job.bytes.done / job.bytes.total;
   return job.files.total > 0 ? job.files.done / job.files.total : 0;
 }

@@ -98,12 +98,15 @@ export class Jobs {
     if (row.shown === job) return;
     row.shown = job;
     const [name, state, sub, pace, bar] = row.children;
-    name.replaceChildren(title(job), make('i', { text: ` #${job.id}` }));
+    const what = job.name === null ? '' : ` · ${job.what}`;
+    name.title = `${title(job)}${what}`;
+    name.replaceChildren(title(job), make('i', { text: ` #${job.id}${what}` }));
     tell(state, job.state);
     state.className = `state ${job.state}`;
     tell(sub, amounts(job));
     tell(pace, paceOf(job));
     bar.classList.toggle('idle', job.state !== 'running');
+    bar.classList.toggle('short', job.state === 'failed');
     bar.firstChild.style.width = `${(100 * share(job)).toFixed(2)}%`;
   }
 

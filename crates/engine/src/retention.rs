@@ -1,0 +1,89 @@
+//! Jobs that ended long ago are forgotten, where somebody wishes so; their files stay.
+//!
+//! Only an engine that is for every job does that: one that was started for some must not take away what its
+//! own user asked for. A crash in between leaves a job that is forgotten at the next look.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use skyhaul_model::{Intent, JobRecord};
+use skyhaul_queue::ClaimFilter;
+
+use crate::drop_partials;
+use crate::engine::Engine;
+use crate::outcomes::forgive_gone;
+use crate::settings::EngineError;
+
+/// Jobs that are forgotten at one look, at most: the work goes on meanwhile.
+const AT_ONCE: usize = 8;
+
+impl Engine {
+    /// Forgets jobs that ended longer ago than the settings say.
+    pub(crate) async fn forget_old(&self, wanted: &[JobRecord]) -> Result<(), EngineError> {
+        let Some(age) = self.settings.forget_after else { return Ok(()) };
+        if self.settings.scope.filter() != ClaimFilter::All {
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        let in_hand = |job: &JobRecord| self.jobs.get(job.id).is_some();
+        for job in wanted.iter().filter(|job| is_old(job, age, now) && !in_hand(job)).take(AT_ONCE) {
+            let of = job.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || drop_partials(&of)).await? {
+                // A disk that is away does not keep the job.
+                tracing::warn!(job = job.id.0, %error, "cannot remove the partial files");
+            }
+            forgive_gone(self.queue.remove_job(job.id).await)?;
+            let out = &job.query.out;
+            tracing::info!(job = job.id.0, %out, "forgot a job that ended long ago (forget-after); its files stay");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the job ended so long ago. A standing job has not ended between its rounds.
+fn is_old(job: &JobRecord, age: Duration, now: Timestamp) -> bool {
+    let stands = job.policy.follow.is_some() && job.intent != Intent::Cancelled;
+    let ended = job.finished_at.filter(|_| job.state().is_final() && !stands);
+    ended.and_then(|ended| ended.checked_add(age).ok()).is_some_and(|due| due <= now)
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{Follow, JobPolicy, Plan, Query, Source};
+    use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A job without files that ended at second 100.
+    async fn ended() -> JobRecord {
+        let source = Source::Urls { digest: String::new(), base: None };
+        let query = Query { source, out: "/o".into() };
+        let (policy, headers, input) = (JobPolicy::default(), Vec::new(), None);
+        let queue = MemoryQueue::new();
+        let new = NewJob { query, policy, name: None, priority: 0, headers, input };
+        let id = queue.create_job(new, at(0)).await.unwrap().id;
+        let job = queue.job(id).await.unwrap().unwrap();
+        JobRecord { finished_at: Some(at(100)), plan: Plan::Planned, ..job }
+    }
+
+    #[tokio::test]
+    async fn a_job_is_old_so_long_after_its_end() {
+        let (job, age) = (ended().await, Duration::from_secs(50));
+        assert!(!is_old(&job, age, at(149)) && is_old(&job, age, at(150)));
+        assert!(!is_old(&job, Duration::MAX, at(i64::from(i32::MAX))));
+        let open = JobRecord { finished_at: None, ..job.clone() };
+        assert!(!is_old(&open, age, at(1_000)));
+    }
+
+    #[tokio::test]
+    async fn a_standing_job_is_kept_until_it_is_cancelled() {
+        let mut job = ended().await;
+        job.policy.follow = Some(Follow { window_days: 2, every_s: 60 });
+        let is_old = |intent| is_old(&JobRecord { intent, ..job.clone() }, Duration::ZERO, at(1_000));
+        assert!(!is_old(Intent::Run) && !is_old(Intent::Paused) && is_old(Intent::Cancelled));
+    }
+}

@@ -1,0 +1,259 @@
+//! Several streams of one large file at once, where one is the bottleneck.
+//!
+//! The first answer's body goes on as the first lane. Further lanes ask for segments of the same version, through the
+//! same gate and limits, one more as long as the last has helped and connections are spare. What was written is
+//! recorded as ranges: a crash may lose what came since the last record (invariant I3), and no byte of another
+//! version gets in (I4). The bytes pass the checks in the file's order.
+
+mod lane;
+mod plan;
+mod ramp;
+mod spool;
+mod wake;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use skyhaul_http::Body;
+use skyhaul_model::{Backoff, ErrorKind};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::ask::Held;
+use crate::receive::{Outcome, Received, aborted};
+use crate::request::Asker;
+use crate::spare::Spare;
+use crate::trouble::Blow;
+use crate::writer::Writer;
+use crate::{Assignment, Meter};
+use lane::{Common, Departed, Left, carry, fetch};
+use plan::{Plan, Sizes};
+use ramp::Ramp;
+use spool::Target;
+use wake::Wake;
+
+/// How often the number of lanes, the records and the checks are looked after.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A file that several streams may bring.
+pub(crate) struct Split<'a> {
+    pub(crate) asker: &'a Asker<'a>,
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) meter: &'a Meter,
+    /// What its first answer said of it, and what is held of it; its length is known and its validator strong.
+    pub(crate) version: &'a Held,
+}
+
+/// A body that is there, and what it brings.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) body: Body,
+    pub(crate) from: u64,
+    pub(crate) end: u64,
+    pub(crate) pace: Pace,
+}
+
+/// What is known of a body's pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Nothing: it begins.
+    Unknown,
+    /// It is slow for its congestion window, so that a further stream will help.
+    Slow,
+}
+
+/// Whether several streams can fetch a file: its length is known, and its versions can be told apart.
+pub(crate) fn can_be_split(version: &Held) -> bool {
+    version.total.is_some() && version.validators.strong().is_some()
+}
+
+/// Whether what is missing of a file is to be fetched by several streams from the start.
+pub(crate) fn is_worth_splitting(version: &Held, spare: &Spare) -> bool {
+    let missing = version.total.unwrap_or(0).saturating_sub(version.bytes());
+    can_be_split(version) && (version.pieces.is_some() || spare.are_worth(missing))
+}
+
+/// Receives a file whose first body is there into the part that `begin` begins, and gives what `conclude` makes of
+/// it, as [`receive`](crate::receive::receive) does for one stream. The checks of the writer that `begin` gives may
+/// be behind the body's first byte.
+pub(crate) async fn receive<T: Send + 'static>(
+    split: &Split<'_>,
+    first: First,
+    begin: impl FnOnce() -> Result<Writer, Blow> + Send + 'static,
+    conclude: impl FnOnce(Received) -> T + Send + 'static,
+) -> Result<T, Blow> {
+    let total = split.version.total.unwrap_or(first.end);
+    let halt = split.asker.stop.child_token();
+    let (version, mine) = (split.version.clone(), halt.clone());
+    let begin = move || begin().and_then(|writer| spread(writer, &version, total, mine));
+    let (target, wake) = spawn_blocking(begin).await.map_err(|_| aborted())??;
+    let common = Common {
+        asker: split.asker,
+        name: split.assignment.path.file_name(),
+        version: split.version,
+        meter: split.meter,
+        target,
+        plan: Mutex::new(Plan::new(total, &split.version.ranges())),
+        halt,
+    };
+    let begun = Instant::now();
+    let ramp = Ramp::new(Duration::ZERO, split.meter.received(), first.pace);
+    let (spare, lanes) = (&split.assignment.spare, FuturesUnordered::new());
+    let fleet =
+        Fleet { common: &common, spare, total, begun, ramp, lanes, wake, refused: None, overran: false };
+    let (writer, outcome) = fleet.run(first).await?;
+    let received = split.meter.received();
+    spawn_blocking(move || conclude(Received { writer, outcome, received, told: None }))
+        .await
+        .map_err(|_| aborted())
+}
+
+/// Opens the part for all lanes. Blocking.
+fn spread(
+    writer: Writer,
+    version: &Held,
+    total: u64,
+    halt: CancellationToken,
+) -> Result<(Arc<Target>, Wake), Blow> {
+    let Writer { mut store, checks } = writer;
+    let path = store.paths().part.clone();
+    let failed = |error: io::Error| Blow::of_disk("open", &path, &error);
+    let file = store.spread(version.length).map_err(failed)?;
+    let target = Arc::new(Target::new(file, path.clone(), version.ranges()));
+    let wake = Wake::new(Arc::clone(&target), store, checks, total, halt).map_err(failed)?;
+    Ok((target, wake))
+}
+
+type Sailing<'a> = Pin<Box<dyn Future<Output = Departed> + Send + 'a>>;
+
+/// All lanes of a file, and who looks after them.
+struct Fleet<'a> {
+    common: &'a Common<'a>,
+    spare: &'a Arc<Spare>,
+    total: u64,
+    begun: Instant,
+    ramp: Ramp,
+    lanes: FuturesUnordered<Sailing<'a>>,
+    wake: Wake,
+    /// Why the server gives no parts: no more are asked for.
+    refused: Option<String>,
+    /// More came than was promised.
+    overran: bool,
+}
+
+impl Fleet<'_> {
+    async fn run(mut self, first: First) -> Result<(Writer, Outcome), Blow> {
+        let lane = self.common.plan().join(first.from);
+        self.lanes.push(Box::pin(carry(self.common, lane, first.body, first.end)));
+        let mut outcome = self.sail().await;
+        self.common.halt.cancel();
+        // Each writes what it has.
+        while let Some(departed) = self.lanes.next().await {
+            if let Left::Disk(blow) = departed.left {
+                outcome = Outcome::Failed(blow);
+            }
+        }
+        Ok((self.wake.end().await?, outcome))
+    }
+
+    /// Until all has come, or nothing more can.
+    async fn sail(&mut self) -> Outcome {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.common.halt.cancelled() => return Outcome::Stopped,
+                Some(departed) = self.lanes.next() => {
+                    if let Some(outcome) = self.departed(departed) {
+                        return outcome;
+                    }
+                }
+                _ = tick.tick() => self.look(),
+            }
+            if let Err(blow) = self.wake.tend().await {
+                return Outcome::Failed(blow);
+            }
+            if self.wake.is_hopeless() {
+                return Outcome::Page;
+            }
+            self.send_out();
+            if self.lanes.is_empty() {
+                return self.arrive().await;
+            }
+        }
+    }
+
+    /// Takes note of a lane's end; the outcome where it is the end of all.
+    fn departed(&mut self, Departed { lane, left }: Departed) -> Option<Outcome> {
+        self.common.plan().leave(lane);
+        let others = self.lanes.len();
+        match left {
+            Left::Done => None,
+            Left::Overran => {
+                self.overran = true;
+                None
+            }
+            Left::Stopped => Some(Outcome::Stopped),
+            Left::Disk(blow) => Some(Outcome::Failed(blow)),
+            Left::Refused(why) => {
+                tracing::debug!(url = %self.common.asker.url, why, "no further streams");
+                self.refused = Some(why);
+                None
+            }
+            Left::Failed(blow) if others == 0 => Some(Outcome::Failed(blow)),
+            Left::Failed(blow) => {
+                tracing::debug!(url = %self.common.asker.url, why = blow.error.message, "a stream is lost");
+                self.ramp.settle(u32::try_from(others).unwrap_or(u32::MAX));
+                None
+            }
+        }
+    }
+
+    /// Measures, and steers by what was measured.
+    fn look(&mut self) {
+        let streams = self.lanes.len();
+        let received = self.common.meter.received();
+        self.ramp.look(self.begun.elapsed(), received, u32::try_from(streams).unwrap_or(u32::MAX));
+        self.common.plan().resize(Sizes::of(self.total, self.ramp.rate_of_one(streams)));
+    }
+
+    /// Sends as many lanes out as there should be.
+    fn send_out(&mut self) {
+        while self.refused.is_none() && self.lanes.len() < self.ramp.target() as usize {
+            // The first has the file's own connection.
+            let further = if self.lanes.is_empty() { None } else { self.spare.further() };
+            if further.is_none() && !self.lanes.is_empty() {
+                return;
+            }
+            let Some((lane, segment)) = self.common.plan().take() else { return };
+            self.lanes.push(Box::pin(fetch(self.common, lane, segment, further)));
+        }
+    }
+
+    /// No lane is left.
+    async fn arrive(&mut self) -> Outcome {
+        if !self.common.plan().is_whole() {
+            return Outcome::Failed(self.refusal());
+        }
+        match self.wake.catch_up().await {
+            Err(blow) => Outcome::Failed(blow),
+            Ok(()) if self.common.halt.is_cancelled() => Outcome::Stopped,
+            Ok(()) if self.wake.is_hopeless() => Outcome::Page,
+            Ok(()) if self.overran => Outcome::Overran,
+            Ok(()) => Outcome::Ended,
+        }
+    }
+
+    /// Some bytes are missing, and the server gives no further parts of this version: it has to be asked anew.
+    fn refusal(&self) -> Blow {
+        let why = self.refused.as_deref().unwrap_or("nothing more could be asked for");
+        let message = format!("{} did not come whole: {why}", self.common.asker.url);
+        Blow::new(ErrorKind::Http, message, Backoff::Transient)
+    }
+}
