@@ -110,7 +110,10 @@ impl Writer<'_> {
                 chunks.push(self.chunk(window, chunk)?);
             }
             let files: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-            self.ledger.append(&Event::Listed(Listed { window, first_chunk, chunks, bytes, at, held }))?;
+            // The troubles of all listings are told once, for the whole job.
+            let lost = Vec::new();
+            let listed = Listed { window, first_chunk, chunks, bytes, at, held, lost };
+            self.ledger.append(&Event::Listed(listed))?;
             held += files;
         }
         Ok(())

@@ -88,6 +88,9 @@ impl Applier<'_> {
     }
 
     fn troubled(&mut self, troubles: &[Trouble]) -> Result<()> {
+        if troubles.is_empty() {
+            return Ok(());
+        }
         if self.index.troubles.get(self.job, 0)?.is_none() {
             self.index.troubles.put(self.job, 0, TroublesRow::default());
         }

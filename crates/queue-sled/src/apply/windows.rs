@@ -57,6 +57,7 @@ impl Applier<'_> {
         // One that is listed still is one of whose relisting damage took the record.
         self.reopen(listed.window)?;
         self.count_listed(listed);
+        self.troubled(&listed.lost)?;
         self.index.windows.edit(self.job, u64::from(listed.window.0), |row| {
             row.files += listed.chunks.iter().map(|chunk| u64::from(chunk.count)).sum::<u64>();
             row.state = WindowState::Listed { files: row.files, bytes: listed.bytes, at: listed.at.into() };

@@ -97,7 +97,6 @@ impl Keeper {
                 let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
                 self.note_listing_trouble(id, error, &asked, now)?;
             }
-            Some(Event::Listed(_)) => self.note_lost_paths(id, window, now)?,
             _ => {}
         }
         self.job_mut(id)?.dispatch.window_claims.remove(&window);
@@ -178,9 +177,9 @@ impl Keeper {
         while !self.claim_of(id, window)?.rest.is_empty() {
             self.stage_chunk(id, window)?;
         }
-        let chunks = self.claim_of(id, window)?.chunks.clone();
+        let (chunks, lost) = (self.claim_of(id, window)?.chunks.clone(), self.lost_paths(id, window, at)?);
         let held = self.index.windows.peek(id, u64::from(window.0))?.map_or(0, |row| row.files);
-        Ok(Listed { window, first_chunk: self.job(id)?.row.next_chunk, chunks, bytes, at, held })
+        Ok(Listed { window, first_chunk: self.job(id)?.row.next_chunk, chunks, bytes, at, held, lost })
     }
 }
 

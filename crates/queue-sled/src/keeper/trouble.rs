@@ -6,6 +6,7 @@ use skyhaul_queue::{FileRef, Result};
 
 use super::Keeper;
 use crate::apply::EVENT_FILES;
+use crate::codec::Moment;
 use crate::ledger::Event;
 
 impl Keeper {
@@ -28,11 +29,11 @@ impl Keeper {
         self.note_troubles(id, &[trouble])
     }
 
-    /// Counts the files of a listing whose paths cannot be made: they failed when it was settled.
-    pub(super) fn note_lost_paths(&mut self, id: JobId, window: WindowId, now: Timestamp) -> Result<()> {
+    /// The files of a listing whose paths cannot be made, counted: they fail when it is settled.
+    pub(super) fn lost_paths(&mut self, id: JobId, window: WindowId, at: Moment) -> Result<Vec<Trouble>> {
+        let at = Timestamp::from(at);
         let rows = self.claim_of(id, window)?.lost.rows().iter();
-        let lost: Vec<_> = rows.map(|row| Trouble { first_at: now, last_at: now, ..row.clone() }).collect();
-        self.note_troubles(id, &lost)
+        Ok(rows.map(|row| Trouble { first_at: at, last_at: at, ..row.clone() }).collect())
     }
 
     /// Counts files' failures, all of one job.

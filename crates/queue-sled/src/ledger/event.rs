@@ -114,6 +114,8 @@ pub(crate) struct Listed {
     /// Files that the window had brought before: only what is not among them is in the chunks. Where a
     /// reader knows of fewer, an earlier listing was lost, and this one alone is not the whole.
     pub(crate) held: u64,
+    /// Its files whose paths cannot be made, counted: they have failed with it.
+    pub(crate) lost: Vec<Trouble>,
 }
 
 /// A chunk's frame, and what is in it.
@@ -207,7 +209,8 @@ impl Event {
     /// The version in which a kind is written; 0 for kinds that are not known.
     pub(crate) fn newest_version(kind: u8) -> u8 {
         match kind {
-            7 | 14 => 2,
+            7 => 3,
+            14 => 2,
             1..=21 => 1,
             _ => 0,
         }
@@ -289,7 +292,7 @@ impl Event {
         let newest = Self::newest_version(frame.kind);
         let decoded = match frame.version {
             version if version > newest => return Err(Undecodable::Newer),
-            version if version < newest => old::decode_payload(frame.kind, &frame.payload),
+            version if version < newest => old::decode_payload(frame.kind, version, &frame.payload),
             _ => Self::decode_payload(frame.kind, &frame.payload),
         };
         decoded.ok_or(Undecodable::Garbled)
@@ -397,6 +400,7 @@ mod tests {
                 bytes: Some(12),
                 at,
                 held: 300,
+                lost: vec![trouble.clone()],
             }),
             Event::Split { window, first: WindowId(9), parts: vec![NewWindow { target: target.clone() }] },
             Event::Retry { window, not_before: at, error: error.clone() },

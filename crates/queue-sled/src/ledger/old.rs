@@ -7,10 +7,11 @@ use super::event::{ChunkRef, Event, FailedFile, Listed};
 use crate::codec::{Moment, decode};
 
 /// What a payload of an earlier version says; none if it says nothing.
-pub(super) fn decode_payload(kind: u8, payload: &[u8]) -> Option<Event> {
-    match kind {
-        7 => decode::<ListedV1>(payload).map(Listed::from).map(Event::Listed),
-        14 => {
+pub(super) fn decode_payload(kind: u8, version: u8, payload: &[u8]) -> Option<Event> {
+    match (kind, version) {
+        (7, 1) => decode::<ListedV1>(payload).map(Listed::from).map(Event::Listed),
+        (7, 2) => decode::<ListedV2>(payload).map(Listed::from).map(Event::Listed),
+        (14, 1) => {
             let (files, at) = decode::<(Vec<FailedFileV1>, Moment)>(payload)?;
             Some(Event::Failed { files: files.into_iter().map(FailedFile::from).collect(), at })
         }
@@ -28,6 +29,17 @@ struct ListedV1 {
     at: Moment,
 }
 
+/// A listing before the files in it that cannot be fetched were counted with it.
+#[derive(Deserialize)]
+struct ListedV2 {
+    window: WindowId,
+    first_chunk: u32,
+    chunks: Vec<ChunkRef>,
+    bytes: Option<u64>,
+    at: Moment,
+    held: u64,
+}
+
 /// A failed attempt before it was told why it cannot be gone on from.
 #[derive(Deserialize)]
 struct FailedFileV1 {
@@ -40,7 +52,13 @@ struct FailedFileV1 {
 
 impl From<ListedV1> for Listed {
     fn from(ListedV1 { window, first_chunk, chunks, bytes, at }: ListedV1) -> Self {
-        Self { window, first_chunk, chunks, bytes, at, held: 0 }
+        ListedV2 { window, first_chunk, chunks, bytes, at, held: 0 }.into()
+    }
+}
+
+impl From<ListedV2> for Listed {
+    fn from(ListedV2 { window, first_chunk, chunks, bytes, at, held }: ListedV2) -> Self {
+        Self { window, first_chunk, chunks, bytes, at, held, lost: Vec::new() }
     }
 }
 
@@ -54,17 +72,23 @@ impl From<FailedFileV1> for FailedFile {
 mod tests {
     use super::*;
 
-    /// As skyhaul 0.1 wrote them before listings could be repeated.
+    /// As they were written before listings could be repeated, and after.
     #[test]
     fn what_was_written_then_is_read_now() {
-        let listed = hex("0305011802010101fb2c01010cfc00e2a7ca00");
-        let Some(Event::Listed(listed)) = decode_payload(7, &listed) else { panic!("not read") };
-        assert_eq!((listed.window, listed.first_chunk, listed.chunks.len()), (WindowId(3), 5, 1));
-        assert_eq!((listed.bytes, listed.held), (Some(12), 0));
+        for (version, payload, held) in [
+            (1, "0305011802010101fb2c01010cfc00e2a7ca00", 0),
+            (2, "0305011802010101fb2c01010cfc00e2a7ca00fb2c01", 300),
+        ] {
+            let Some(Event::Listed(listed)) = decode_payload(7, version, &hex(payload)) else {
+                panic!("not read")
+            };
+            assert_eq!((listed.window, listed.first_chunk, listed.chunks.len()), (WindowId(3), 5, 1));
+            assert_eq!((listed.bytes, listed.held, listed.lost), (Some(12), held, Vec::new()));
+        }
         let failed = hex("01fc01000100000a73746174757320343034010901fc00e2a7ca00fc00e2a7ca00");
-        let Some(Event::Failed { files, .. }) = decode_payload(14, &failed) else { panic!("not read") };
+        let Some(Event::Failed { files, .. }) = decode_payload(14, 1, &failed) else { panic!("not read") };
         assert_eq!((files[0].seq, files[0].received, files[0].no_resume), (FileSeq(65_537), 9, None));
-        assert_eq!(decode_payload(11, &[]), None);
+        assert_eq!(decode_payload(11, 1, &[]), None);
     }
 
     fn hex(text: &str) -> Vec<u8> {
