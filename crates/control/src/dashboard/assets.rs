@@ -25,11 +25,13 @@ macro_rules! module {
 }
 
 /// All of them.
-pub(crate) static ASSETS: [Asset; 13] = [
+pub(crate) static ASSETS: [Asset; 14] = [
     Asset { path: "/", content_type: HTML, content: include_str!("assets/index.html") },
     Asset { path: "/style.css", content_type: CSS, content: include_str!("assets/style.css") },
     Asset { path: "/forms.css", content_type: CSS, content: include_str!("assets/forms.css") },
     Asset { path: "/icon.svg", content_type: SVG, content: include_str!("assets/icon.svg") },
+    // Asked for by browsers without being told to.
+    Asset { path: "/favicon.ico", content_type: SVG, content: include_str!("assets/icon.svg") },
     module!("app.js"),
     module!("board.js"),
     module!("chart.js"),
