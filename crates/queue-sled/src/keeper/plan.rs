@@ -91,13 +91,10 @@ impl Keeper {
         if let Some(event) = &event {
             self.record(id, event)?;
         }
-        match &event {
-            Some(Event::Retry { error, .. } | Event::WindowFailed { error, .. }) => {
-                let row = self.index.windows.peek(id, u64::from(window.0))?;
-                let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
-                self.note_listing_trouble(id, error, &asked, now)?;
-            }
-            _ => {}
+        if let Some(Event::Retry { error, .. } | Event::WindowFailed { error, .. }) = &event {
+            let row = self.index.windows.peek(id, u64::from(window.0))?;
+            let asked = row.map(|row| row.target.to_string()).unwrap_or_default();
+            self.note_listing_trouble(id, error, &asked, now)?;
         }
         self.job_mut(id)?.dispatch.window_claims.remove(&window);
         match event {
