@@ -215,23 +215,48 @@ impl WorkQueue for SledQueue {
     }
 
     async fn release(&self, files: Vec<Received>) -> Result<()> {
-        self.owner.call(move |keeper| keeper.release(&files)).await
+        self.owner
+            .call(move |keeper| {
+                let files = keeper.still_there(files, |told| told.file.job);
+                keeper.release(&files)
+            })
+            .await
     }
 
     async fn checkpoint(&self, files: Vec<Received>) -> Result<()> {
-        self.owner.call(move |keeper| keeper.checkpoint(&files)).await
+        self.owner
+            .call(move |keeper| {
+                let files = keeper.still_there(files, |told| told.file.job);
+                keeper.checkpoint(&files)
+            })
+            .await
     }
 
     async fn seal(&self, files: Vec<(FileRef, Sealed)>) -> Result<()> {
-        self.owner.call(move |keeper| keeper.seal(&files)).await
+        self.owner
+            .call(move |keeper| {
+                let files = keeper.still_there(files, |told| told.0.job);
+                keeper.seal(&files)
+            })
+            .await
     }
 
     async fn complete(&self, files: Vec<FileRef>, now: Timestamp) -> Result<()> {
-        self.owner.call(move |keeper| keeper.complete(&files, now)).await
+        self.owner
+            .call(move |keeper| {
+                let files = keeper.still_there(files, |told| told.job);
+                keeper.complete(&files, now)
+            })
+            .await
     }
 
     async fn fail(&self, attempts: Vec<FailedAttempt>, now: Timestamp) -> Result<()> {
-        self.owner.call(move |keeper| keeper.fail(attempts, now)).await
+        self.owner
+            .call(move |keeper| {
+                let attempts = keeper.still_there(attempts, |attempt| attempt.file.job);
+                keeper.fail(attempts, now)
+            })
+            .await
     }
 
     async fn invalidate(&self, files: Vec<(FileRef, FileError)>) -> Result<()> {

@@ -164,9 +164,10 @@ pub trait PlanQueue: Send + Sync {
 /// unchanged cost none. What has been
 /// received for a file never shrinks.
 ///
-/// A call with several files is done whole or not at all: on [`QueueError::NoSuchJob`],
-/// [`QueueError::NoSuchFile`] and [`QueueError::Conflict`] nothing has changed. Files may belong to
-/// different jobs. Nobody checks who holds a claim: what an expired claim's holder reports counts as long
+/// A call with several files is done whole or not at all: on [`QueueError::NoSuchFile`] and
+/// [`QueueError::Conflict`] nothing has changed. Files may belong to different jobs. Ends of claims pass over
+/// files of jobs that have been removed meanwhile, so that those of others count; only `invalidate` answers
+/// [`QueueError::NoSuchJob`]. Nobody checks who holds a claim: what an expired claim's holder reports counts as long
 /// as the file's state allows it.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {

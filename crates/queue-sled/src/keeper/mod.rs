@@ -131,7 +131,8 @@ impl Keeper {
     /// Makes durable what the commands since the last time have recorded. One sync for each ledger.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.check_running()?;
-        for id in std::mem::take(&mut self.unsynced) {
+        // One at a time: what is not synced yet is not to be closed for another.
+        while let Some(id) = self.unsynced.pop_first() {
             self.sync(id)?;
             let settled = self.settle_place(id);
             self.or_stop(settled)?;

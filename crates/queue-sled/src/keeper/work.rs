@@ -17,6 +17,12 @@ use crate::ledger::{DoneFile, Event, FailedFile, ReceivedFile, SealedFile};
 use crate::numbers::NumberMap;
 
 impl Keeper {
+    /// Those whose jobs have not been removed.
+    pub(crate) fn still_there<T>(&self, mut told: Vec<T>, job: impl Fn(&T) -> JobId) -> Vec<T> {
+        told.retain(|one| self.jobs.contains_key(&job(one)));
+        told
+    }
+
     pub(crate) fn release(&mut self, files: &[Received]) -> Result<()> {
         let mut check = Check::of(files.len());
         let mut changes = ByJob::default();

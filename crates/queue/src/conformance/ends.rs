@@ -82,6 +82,26 @@ pub async fn a_batch_is_done_whole_or_not_at_all(queue: &dyn Queue) {
     assert_eq!((job(queue, id).await, all_files(queue, id, None, 9).await), before);
 }
 
+/// Work on a job that is removed meanwhile comes to nothing and takes nothing else along.
+pub async fn ends_of_work_pass_over_jobs_that_are_gone(queue: &dyn Queue) {
+    let (kept, gone) = (listed(queue, "kept", 0..4).await, listed(queue, "gone", 0..4).await);
+    let claims = claim(queue, 8, 1).await;
+    let of = |id| claims.iter().map(|claim| claim.file).filter(move |file| file.job == id);
+    let pairs: Vec<_> = of(gone).zip(of(kept)).map(|(gone, kept)| [gone, kept]).collect();
+    queue.remove_job(gone).await.unwrap();
+
+    queue.checkpoint(pairs[0].map(|file| received(file, 7)).to_vec()).await.unwrap();
+    queue.release(pairs[0].map(|file| received(file, 0)).to_vec()).await.unwrap();
+    queue.fail(pairs[1].map(|file| failed(file, AttemptEnd::GiveUp)).to_vec(), at(2)).await.unwrap();
+    queue.seal(pairs[2].map(|file| (file, sealed(9))).to_vec()).await.unwrap();
+    queue.complete(pairs[2].to_vec(), at(3)).await.unwrap();
+
+    let files = job(queue, kept).await.files;
+    assert_eq!((files.done, files.failed, files.active, files.pending), (1, 1, 1, 1));
+    assert_eq!(all_files(queue, kept, None, 9).await[0].received, 7);
+    assert_eq!(queue.job(gone).await.unwrap(), None);
+}
+
 /// Workers that were at it when the job was cancelled report as ever.
 pub async fn a_cancelled_jobs_claims_may_still_end(queue: &dyn Queue) {
     let id = listed(queue, "a", 0..3).await;

@@ -67,6 +67,7 @@ macro_rules! conformance_tests {
                 failed_files_are_put_back
                 a_bad_file_is_put_back
                 a_batch_is_done_whole_or_not_at_all
+                ends_of_work_pass_over_jobs_that_are_gone
                 a_cancelled_jobs_claims_may_still_end
                 what_cannot_follow_is_a_conflict
             }

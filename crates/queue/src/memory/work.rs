@@ -38,6 +38,7 @@ impl WorkQueue for MemoryQueue {
 
     async fn release(&self, files: Vec<Received>) -> Result<()> {
         self.change(|state| {
+            let files = state.still_there(files, |told| told.file.job);
             state.check(files.iter().map(|entry| (entry.file, FileEvent::Release)))?;
             for entry in files {
                 let file = state.take(entry.file, FileEvent::Release)?;
@@ -53,6 +54,7 @@ impl WorkQueue for MemoryQueue {
 
     async fn checkpoint(&self, files: Vec<Received>) -> Result<()> {
         self.change(|state| {
+            let files = state.still_there(files, |told| told.file.job);
             for entry in &files {
                 state.file(entry.file)?;
             }
@@ -68,6 +70,7 @@ impl WorkQueue for MemoryQueue {
 
     async fn seal(&self, files: Vec<(FileRef, Sealed)>) -> Result<()> {
         self.change(|state| {
+            let files = state.still_there(files, |told| told.0.job);
             for (file, _) in &files {
                 // Only what may be completed may be sealed.
                 let next = state.file(*file)?.state.after(FileEvent::Complete);
@@ -85,6 +88,7 @@ impl WorkQueue for MemoryQueue {
 
     async fn complete(&self, files: Vec<FileRef>, now: Timestamp) -> Result<()> {
         self.change(|state| {
+            let files = state.still_there(files, |told| told.job);
             for &file in &files {
                 check_complete(file, state.file(file)?)?;
             }
@@ -107,6 +111,7 @@ impl WorkQueue for MemoryQueue {
 
     async fn fail(&self, attempts: Vec<FailedAttempt>, now: Timestamp) -> Result<()> {
         self.change(|state| {
+            let attempts = state.still_there(attempts, |attempt| attempt.file.job);
             state.check(attempts.iter().map(|attempt| (attempt.file, event_of(attempt.end))))?;
             for attempt in attempts {
                 let file = state.take(attempt.file, event_of(attempt.end))?;
@@ -223,6 +228,12 @@ impl Job {
 }
 
 impl State {
+    /// Those whose jobs have not been removed.
+    fn still_there<T>(&self, mut told: Vec<T>, job: impl Fn(&T) -> JobId) -> Vec<T> {
+        told.retain(|one| self.jobs.contains_key(&job(one)));
+        told
+    }
+
     fn file(&self, at: FileRef) -> Result<&File> {
         self.job(at.job)?.file(at.seq)
     }
