@@ -7,8 +7,7 @@ use skyhaul_tests::{Replica, Request, Sky};
 
 use crate::TEN_MINUTES;
 
-const HOUR: &str =
-    "pull THEMIS_ASI_RAW --start 2022-01-01T06:00 --end 2022-01-01T06:59 --site gill --out out --json";
+const HOUR: &str = "pull THEMIS_ASI_RAW --start 2022-01-01T06:00 --end 2022-01-01T06:59 --site gill --connections 3 --out out --json";
 
 /// The paths of a job's files that are reported done.
 fn done(sky: &Sky) -> BTreeSet<String> {
@@ -28,8 +27,9 @@ fn whole_fetches(requests: &[Request]) -> usize {
 #[test]
 fn an_hour_killed_ten_times_arrives_byte_true_with_little_waste_and_nothing_done_twice() {
     const KILLS: usize = 10;
-    // Slow enough that ten kills cannot come too late, nor each cost much, even on a machine busy with other tests.
-    let replica = Replica::start("--rate 2M");
+    // Slow enough that ten kills cannot come too late, nor each cost much, on a machine busy with other tests; and few
+    // enough connections that files come one after the other.
+    let replica = Replica::start("--rate 4M");
     let sky = Sky::new(&replica);
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let mut done_before: Vec<(u64, BTreeSet<String>)> = Vec::new();
@@ -38,7 +38,7 @@ fn an_hour_killed_ten_times_arrives_byte_true_with_little_waste_and_nothing_done
         let pull = sky.spawn(HOUR);
         // Some progress most times (the first time in any case), so that ten kills fall all over the hour; then any
         // moment.
-        let progress = if so_far.is_empty() { 1 } else { random.usize(0..4) };
+        let progress = if so_far.is_empty() { 1 } else { random.usize(0..3) };
         let enough = whole_fetches(&so_far) + progress;
         replica
             .wait("progress", |requests| requests.len() > so_far.len() && whole_fetches(requests) >= enough);

@@ -135,3 +135,20 @@ fn an_engine_outlives_a_job_that_is_removed_while_it_is_listed() {
     assert_eq!(sky.ok("watch 2 --json").json()["files"]["done"], 10);
     assert_eq!(sky.engine(), pid, "it was another engine");
 }
+
+#[test]
+fn jobs_that_are_removed_at_work_take_neither_the_engine_nor_other_files_along() {
+    let replica = Replica::start("--rate 3M");
+    let sky = Sky::new(&replica);
+    sky.ok("engine start");
+    let pid = sky.engine();
+    sky.ok(&format!("submit {TEN_MINUTES} --out kept"));
+    for job in 2..8 {
+        sky.ok(&format!("submit {TEN_MINUTES} --out gone-{job}"));
+        eventually("files at work", || sky.status(&job.to_string())["files"]["active"] != 0);
+        sky.ok(&format!("remove {job}"));
+    }
+    assert_eq!(sky.ok("watch 1 --json").json()["files"]["done"], 10);
+    assert_eq!(sky.engine(), pid, "it was another engine");
+    assert_eq!(sky.assert_byte_true("1", "kept", &Replica::start("")), 10);
+}
