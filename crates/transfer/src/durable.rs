@@ -59,9 +59,9 @@ pub(crate) fn write(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Cuts a file off behind `length` bytes.
+/// Cuts a file off behind `length` bytes; a shorter one is not filled up with zeros.
 pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
 }
 
 /// Gives a file its modification time.

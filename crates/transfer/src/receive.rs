@@ -89,11 +89,13 @@ pub(crate) async fn receive<T: Send + 'static>(
 ) -> Result<T, Blow> {
     let mut pump = Pump::new(Box::new(begin), room);
     let outcome = loop {
+        let asked = Instant::now();
         let piece = tokio::select! {
             biased;
             () = stop.cancelled() => break Outcome::Stopped,
             piece = body.chunk() => piece,
         };
+        let waited = asked.elapsed();
         match piece {
             Ok(Some(bytes)) => {
                 let came = bytes.len() as u64;
@@ -101,7 +103,7 @@ pub(crate) async fn receive<T: Send + 'static>(
                 if let Some(outcome) = pump.take(bytes).await? {
                     break outcome;
                 }
-                if watch.as_mut().is_some_and(|watch| watch.is_slow(came, pump.room)) {
+                if watch.as_mut().is_some_and(|watch| watch.is_slow(waited, came, pump.room)) {
                     let (outcome, received) = (Outcome::Slow(body), meter.received());
                     let conclude =
                         move |writer, outcome| conclude(Received { writer, outcome, received, told: None });

@@ -44,6 +44,14 @@ struct Tree {
     lock: File,
     names: Names,
     lengths: Lengths,
+    trust: Trust,
+}
+
+/// Whether a call for the whole file system is believed. It tells a failure once, and not for which file: the next call
+/// succeeds, though the bytes of those who have not asked yet may be lost.
+#[derive(Debug, Default)]
+struct Trust {
+    is_lost: Mutex<bool>,
 }
 
 impl OutputRoot {
@@ -61,7 +69,13 @@ impl OutputRoot {
         }
         let lock = take_lock(&path)?;
         let names = names_in(&path.join(OURS), &lock);
-        let tree = Arc::new(Tree { path: path.clone(), lock, names, lengths: Lengths::default() });
+        let tree = Arc::new(Tree {
+            path: path.clone(),
+            lock,
+            names,
+            lengths: Lengths::default(),
+            trust: Trust::default(),
+        });
         held.insert(path, Arc::downgrade(&tree));
         Ok(Self { tree })
     }
@@ -121,9 +135,10 @@ impl OutputRoot {
         drop(self);
     }
 
-    /// Waits until all that was written to the root's file system is on the disk; false if nothing was done.
+    /// Waits until all that was written to the root's file system is on the disk; false if nothing was done, as ever
+    /// after a failure.
     pub(crate) fn sync_file_system(&self) -> io::Result<bool> {
-        durable::sync_file_system(&self.tree.lock)
+        self.tree.trust.call(|| durable::sync_file_system(&self.tree.lock))
     }
 
     /// How its file system tells names apart.
@@ -148,6 +163,20 @@ impl OutputRoot {
 
     fn ours(&self) -> PathBuf {
         self.path().join(OURS)
+    }
+}
+
+impl Trust {
+    /// Calls unless a call has failed before. One at a time: a failure that is told to one would else be hidden from
+    /// another.
+    fn call(&self, sync: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
+        let mut is_lost = self.is_lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_lost {
+            return Ok(false);
+        }
+        let done = sync();
+        *is_lost = done.is_err();
+        done
     }
 }
 
@@ -305,6 +334,15 @@ mod tests {
         assert!(error.message.contains("is being written by another skyhaul"), "{}", error.message);
         drop(other);
         OutputRoot::open(dir.path()).unwrap().close();
+    }
+
+    #[test]
+    fn after_a_failure_a_call_for_the_whole_file_system_is_never_believed_again() {
+        let trust = Trust::default();
+        assert!(trust.call(|| Ok(true)).unwrap());
+        assert!(!trust.call(|| Ok(false)).unwrap());
+        trust.call(|| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(!trust.call(|| Ok(true)).unwrap(), "the failure was told already");
     }
 
     #[test]

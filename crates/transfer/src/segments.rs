@@ -11,8 +11,10 @@ mod ramp;
 mod spool;
 mod wake;
 
+use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -90,8 +92,11 @@ pub(crate) async fn receive<T: Send + 'static>(
     let total = split.version.total.unwrap_or(first.end);
     let halt = split.asker.stop.child_token();
     let (version, mine) = (split.version.clone(), halt.clone());
-    let begin = move || begin().and_then(|writer| spread(writer, &version, total, mine));
-    let (target, wake) = spawn_blocking(begin).await.map_err(|_| aborted())??;
+    let begin = move || begin().map(|writer| spread(writer, &version, total, mine));
+    let (target, wake) = match spawn_blocking(begin).await.map_err(|_| aborted())?? {
+        Ok(spread) => spread,
+        Err((writer, blow)) => return end(*writer, Outcome::Failed(blow), split.meter, conclude).await,
+    };
     let common = Common {
         asker: split.asker,
         name: split.assignment.path.file_name(),
@@ -107,26 +112,48 @@ pub(crate) async fn receive<T: Send + 'static>(
     let fleet =
         Fleet { common: &common, spare, total, begun, ramp, lanes, wake, refused: None, overran: false };
     let (writer, outcome) = fleet.run(first).await?;
-    let received = split.meter.received();
+    end(writer, outcome, split.meter, conclude).await
+}
+
+async fn end<T: Send + 'static>(
+    writer: Writer,
+    outcome: Outcome,
+    meter: &Meter,
+    conclude: impl FnOnce(Received) -> T + Send + 'static,
+) -> Result<T, Blow> {
+    let received = meter.received();
     spawn_blocking(move || conclude(Received { writer, outcome, received, told: None }))
         .await
         .map_err(|_| aborted())
 }
 
+/// A writer whose part could not be opened for several, and why: what it has is to be kept.
+type Refused = (Box<Writer>, Blow);
+
 /// Opens the part for all lanes. Blocking.
 fn spread(
-    writer: Writer,
+    mut writer: Writer,
     version: &Held,
     total: u64,
     halt: CancellationToken,
-) -> Result<(Arc<Target>, Wake), Blow> {
-    let Writer { mut store, checks } = writer;
-    let path = store.paths().part.clone();
-    let failed = |error: io::Error| Blow::of_disk("open", &path, &error);
-    let file = store.spread(version.length).map_err(failed)?;
-    let target = Arc::new(Target::new(file, path.clone(), version.ranges()));
-    let wake = Wake::new(Arc::clone(&target), store, checks, total, halt).map_err(failed)?;
+) -> Result<(Arc<Target>, Wake), Refused> {
+    let path = writer.store.paths().part.clone();
+    let from = writer.checks.length();
+    let opened = writer.store.spread(version.length).and_then(|file| Ok((file, open_at(&path, from)?)));
+    let (file, part) = match opened {
+        Ok(files) => files,
+        Err(error) => return Err((Box::new(writer), Blow::of_disk("open", &path, &error))),
+    };
+    let target = Arc::new(Target::new(file, path, version.ranges()));
+    let wake = Wake::new(Arc::clone(&target), writer, part, total, halt);
     Ok((target, wake))
+}
+
+/// To be read from an offset on.
+fn open_at(path: &Path, offset: u64) -> io::Result<File> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    Ok(file)
 }
 
 type Sailing<'a> = Pin<Box<dyn Future<Output = Departed> + Send + 'a>>;
@@ -158,7 +185,8 @@ impl Fleet<'_> {
                 outcome = Outcome::Failed(blow);
             }
         }
-        Ok((self.wake.end().await?, outcome))
+        let (writer, failed) = self.wake.end().await?;
+        Ok((writer, failed.map_or(outcome, Outcome::Failed)))
     }
 
     /// Until all has come, or nothing more can.
@@ -255,5 +283,32 @@ impl Fleet<'_> {
         let why = self.refused.as_deref().unwrap_or("nothing more could be asked for");
         let message = format!("{} did not come whole: {why}", self.common.asker.url);
         Blow::new(ErrorKind::Http, message, Backoff::Transient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::VerifyLevel;
+
+    use super::*;
+    use crate::checks::Checks;
+    use crate::store::{Pause, Store};
+    use crate::tests::Bench;
+
+    #[test]
+    fn a_part_that_has_become_shorter_is_not_filled_up_and_its_rest_is_given_back() {
+        let bench = Bench::new("a.dat", b"");
+        let store = bench.store();
+        store.append(&[7; 100]).unwrap();
+        store.pause(100, Pause::Stopped).unwrap();
+        let version = bench.held().unwrap();
+        let part = bench.parts().part;
+        File::options().write(true).open(&part).unwrap().set_len(60).unwrap();
+        let store = Store::go_on(bench.parts(), version.meta(&bench.assignment)).unwrap();
+        let writer = Writer { store, checks: Checks::new("", VerifyLevel::Length, []) };
+        let (writer, blow) = spread(writer, &version, 1 << 20, CancellationToken::new()).unwrap_err();
+        assert!(blow.error.message.contains("it has become shorter"), "{}", blow.error.message);
+        writer.store.pause(100, Pause::Failed).unwrap();
+        assert_eq!((part.metadata().unwrap().len(), bench.held().unwrap().bytes()), (60, 60));
     }
 }

@@ -71,6 +71,9 @@ pub(crate) struct Store {
     resumable: Resumable,
     rival: Option<Rival>,
     recorded: bool,
+    /// A sync was refused. The kernel may take bytes for written that never reached the disk, so that what was synced
+    /// before is all that is believed.
+    doubtful: bool,
 }
 
 /// Bytes that were held before, in the other slot, while these here come (rules 10 and 32).
@@ -94,14 +97,15 @@ impl Store {
         own_folder(&paths.folder)?;
         paths.forget().map_err(failed)?;
         let file = durable::create(&paths.part).map_err(failed)?;
-        Ok(Self { file, meta, resumable, rival, recorded: false, paths })
+        Ok(Self { file, meta, resumable, rival, recorded: false, doubtful: false, paths })
     }
 
     /// Goes on behind the bytes that are held.
     pub(crate) fn go_on(paths: PartPaths, meta: Meta) -> Result<Self, Blow> {
         let file = durable::open_to_append(&paths.part)
             .map_err(|error| Blow::of_disk("go on with", &paths.part, &error))?;
-        Ok(Self { file, meta, resumable: Resumable::Yes, rival: None, recorded: false, paths })
+        let resumable = Resumable::Yes;
+        Ok(Self { file, meta, resumable, rival: None, recorded: false, doubtful: false, paths })
     }
 
     /// Writes behind what is there.
@@ -126,11 +130,16 @@ impl Store {
     /// Lets bytes be placed anywhere from now on, where `length` lie there without a gap or what is held has holes:
     /// the part's own length says no more what is in it. Gives the file to place them in.
     pub(crate) fn spread(&mut self, length: u64) -> io::Result<File> {
-        let file = durable::open_to_place(&self.paths.part)?;
         let synced = Ranges::prefix_of(self.meta.synced);
         let pieces = self.meta.pieces().cloned();
         let pieces = pieces.unwrap_or(Pieces { written: Ranges::prefix_of(length), synced });
+        let end = pieces.written.end();
         self.meta.set_pieces(Some(pieces));
+        let file = durable::open_to_place(&self.paths.part)?;
+        // Bytes that are placed behind a missing end would turn it into zeros that are believed.
+        if file.metadata()?.len() < end {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has become shorter"));
+        }
         self.record()?;
         Ok(file)
     }
@@ -139,7 +148,7 @@ impl Store {
     pub(crate) fn record_pieces(&mut self, written: Ranges) -> io::Result<()> {
         let due = |synced: &Ranges| written.total().saturating_sub(synced.total()) >= CHECKPOINT_BYTES;
         if self.meta.pieces().is_some_and(|pieces| due(&pieces.synced)) {
-            durable::sync(&self.file)?;
+            self.sync(durable::sync)?;
             self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
         } else {
             self.note_written(written);
@@ -155,6 +164,9 @@ impl Store {
 
     /// Gives up for now, after `length` bytes; how many the next attempt can go on from.
     pub(crate) fn pause(mut self, length: u64, why: Pause) -> io::Result<u64> {
+        if self.doubtful {
+            return self.fall_back();
+        }
         let written = self.meta.pieces().map(|pieces| pieces.written.clone());
         let (length, end) = written.map_or((length, length), |written| (written.total(), written.end()));
         let is_of_use = length > 0 && self.resumable == Resumable::Yes;
@@ -173,11 +185,30 @@ impl Store {
         }
         // A write that failed may have left some of its bytes, which no check has seen.
         durable::cut(&self.file, end)?;
-        match why {
-            Pause::Stopped => self.record_synced(length)?,
-            Pause::Failed => self.record()?,
+        let recorded = match why {
+            Pause::Stopped => self.record_synced(length),
+            Pause::Failed => self.record(),
+        };
+        if self.doubtful {
+            return self.fall_back();
         }
-        Ok(length)
+        recorded.map(|()| length)
+    }
+
+    /// Keeps no more than what was synced before a sync was refused; nothing where even that cannot be recorded.
+    fn fall_back(mut self) -> io::Result<u64> {
+        let pieces = self.meta.pieces().map(|pieces| pieces.synced.clone());
+        let synced = pieces.clone().unwrap_or_else(|| Ranges::prefix_of(self.meta.synced));
+        if synced.is_empty() || self.rival.is_some() || self.resumable != Resumable::Yes {
+            return self.discard();
+        }
+        if let Some(synced) = pieces {
+            self.meta.set_pieces(Some(Pieces { written: synced.clone(), synced }));
+        }
+        match durable::cut(&self.file, synced.end()).and_then(|()| self.record()) {
+            Ok(()) => Ok(synced.total()),
+            Err(error) => self.discard().and(Err(error)),
+        }
     }
 
     /// Gives these bytes up for good; what was held before stays. How many bytes the next attempt can go on from.
@@ -193,17 +224,22 @@ impl Store {
     }
 
     /// Dates what was written as the server dates it, and makes it last if that is not left for later.
-    pub(crate) fn seal(self, synced: Synced) -> Result<PartPaths, Blow> {
+    pub(crate) fn seal(mut self, synced: Synced) -> Result<PartPaths, Blow> {
         let date = self.meta.validators.last_modified.as_deref().and_then(http_date);
         if let Some(Err(error)) = date.map(|date| durable::set_modified(&self.file, date)) {
             // It only costs the next recheck a whole body.
             tracing::debug!(%error, path = %self.paths.part.display(), "cannot date a file");
         }
-        let lasts = if synced == Synced::Yes { durable::sync_dated(&self.file) } else { Ok(()) };
-        match lasts {
-            Ok(()) => Ok(self.paths),
-            Err(error) => Err(Blow::of_disk("sync", &self.paths.part, &error)),
+        if synced == Synced::Yes
+            && let Err(error) = self.sync(durable::sync_dated)
+        {
+            let blow = Blow::of_disk("sync", &self.paths.part, &error);
+            if let Err(error) = self.fall_back() {
+                tracing::debug!(%error, "cannot record a part");
+            }
+            return Err(blow);
         }
+        Ok(self.paths)
     }
 
     /// The part's names.
@@ -212,12 +248,18 @@ impl Store {
     }
 
     fn record_synced(&mut self, length: u64) -> io::Result<()> {
-        durable::sync(&self.file)?;
+        self.sync(durable::sync)?;
         self.meta.synced = length;
         if let Some(Pieces { written, .. }) = self.meta.pieces().cloned() {
             self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
         }
         self.record()
+    }
+
+    fn sync(&mut self, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+        let synced = sync(&self.file);
+        self.doubtful |= synced.is_err();
+        synced
     }
 
     fn record(&mut self) -> io::Result<()> {
@@ -247,5 +289,68 @@ impl Rival {
         self.meta.refusals = self.meta.refusals.saturating_add(1);
         self.meta.write(&self.paths.meta)?;
         Ok(self.length)
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::tests::Bench;
+
+    /// A part of which 100 bytes were synced before 50 more came.
+    fn begun(bench: &Bench) -> Store {
+        let mut store = bench.store();
+        store.append(&[7; 100]).unwrap();
+        store.record_synced(100).unwrap();
+        store.append(&[7; 50]).unwrap();
+        store
+    }
+
+    /// A file whose syncs are refused, as Linux refuses them for a device.
+    fn refusing() -> File {
+        durable::open_to_place("/dev/null".as_ref()).unwrap()
+    }
+
+    #[test]
+    fn after_a_refused_sync_what_was_synced_before_is_all_that_is_believed() {
+        let bench = Bench::new("a.dat", b"");
+        let mut store = begun(&bench);
+        let file = std::mem::replace(&mut store.file, refusing());
+        store.record_synced(150).unwrap_err();
+        // The next one would succeed.
+        store.file = file;
+        assert_eq!(store.pause(150, Pause::Stopped).unwrap(), 100);
+        assert_eq!(bench.held().unwrap().ranges(), Ranges::prefix_of(100));
+    }
+
+    #[test]
+    fn a_sync_that_is_refused_at_the_end_leaves_what_was_synced_of_a_part_with_holes() {
+        for is_sealed in [false, true] {
+            let bench = Bench::new("a.dat", b"");
+            let mut store = begun(&bench);
+            store.spread(150).unwrap();
+            store.note_written(vec![(0, 120), (140, 150)].into());
+            store.record().unwrap();
+            assert_eq!(bench.held().unwrap().bytes(), 130);
+            store.file = refusing();
+            if is_sealed {
+                store.seal(Synced::Yes).unwrap_err();
+            } else {
+                assert_eq!(store.pause(150, Pause::Stopped).unwrap(), 100);
+            }
+            assert_eq!(bench.held().unwrap().ranges(), Ranges::prefix_of(100));
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_synced_before_a_refused_sync_nothing_is_kept() {
+        let bench = Bench::new("a.dat", b"");
+        let mut store = bench.store();
+        store.append(&[7; 50]).unwrap();
+        store.record().unwrap();
+        store.file = refusing();
+        assert_eq!(store.pause(50, Pause::Stopped).unwrap(), 0);
+        assert_eq!(bench.held(), None);
     }
 }

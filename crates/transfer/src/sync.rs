@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::{self, Builder};
 
 use skyhaul_model::FileError;
 
@@ -22,14 +23,20 @@ const THREADS: usize = 8;
 /// Waits until the bytes of these files are on the disk, which small ones are not when their transfer ends.
 /// Blocking.
 ///
-/// To be called before they are sealed (invariant I2). One answer for each file, in order.
+/// To be called before they are sealed (invariant I2). One answer for each file, in order. Of what could not be made to
+/// last nothing is kept.
 #[must_use]
 pub fn sync_data<'a>(batch: impl Iterator<Item = &'a Whole> + Clone) -> Vec<Result<(), FileError>> {
     let unsynced = batch.clone().filter(|whole| whole.synced == Synced::Later);
     let failed = sync_all(unsynced.map(|whole| (&*whole.root, &*whole.paths.part)), durable::sync_path);
     let told = |whole: &Whole| {
         let part = &whole.paths.part;
-        failed.get(part).map_or(Ok(()), |error| Err(disk_error("sync", part, error)))
+        let Some(error) = failed.get(part) else { return Ok(()) };
+        // The kernel may take its bytes for written from now on: the next attempt must not go on from them.
+        if let Err(error) = whole.paths.forget() {
+            tracing::debug!(%error, "cannot remove a part");
+        }
+        Err(disk_error("sync", part, error))
     };
     batch.map(told).collect()
 }
@@ -53,18 +60,40 @@ pub(crate) fn sync_all<'a>(
 
 fn sync_each(paths: &[&Path], sync: fn(&Path) -> io::Result<()>) -> Vec<(PathBuf, io::Error)> {
     let one = |path: &&Path| Some((path.to_path_buf(), sync(path).err()?));
+    let each = |paths: &[&Path]| paths.iter().filter_map(one).collect::<Vec<_>>();
     if paths.len() == 1 {
-        return paths.iter().filter_map(one).collect();
+        return each(paths);
     }
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let share = paths.len().div_ceil(THREADS).max(1);
-        let threads: Vec<_> = paths
-            .chunks(share)
-            .map(|paths| scope.spawn(move || paths.iter().filter_map(one).collect::<Vec<_>>()))
-            .collect();
-        let ended = threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // Where there is no further thread to be had, this one does its work.
+        let begin = |paths| Builder::new().spawn_scoped(scope, move || each(paths)).map_err(|_| paths);
+        let threads: Vec<_> = paths.chunks(share).map(begin).collect();
+        let ended = threads.into_iter().flat_map(|thread| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(paths) => each(paths),
+        });
         ended.collect()
     })
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tests::Bench;
+
+    #[tokio::test]
+    async fn of_a_file_whose_sync_is_refused_nothing_is_kept() {
+        let mut bench = Bench::new("a.dat", b"hello");
+        let whole = bench.whole().await;
+        let part = bench.parts().part;
+        fs::remove_file(&part).unwrap();
+        // Linux refuses to sync a device.
+        std::os::unix::fs::symlink("/dev/null", &part).unwrap();
+        sync_data([&whole].into_iter()).remove(0).unwrap_err();
+        assert!(!part.is_symlink());
+    }
 }

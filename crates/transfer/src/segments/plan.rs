@@ -87,8 +87,9 @@ impl Plan {
     /// as `body_end`, which its body reaches: that costs no request.
     pub(crate) fn room(&mut self, lane: Lane, body_end: u64) -> u64 {
         let Some(Segment { at, end }) = self.segment(lane) else { return 0 };
-        if at < end || at >= body_end {
-            return end - at;
+        // A body may be shorter than what was asked for. What is left is free when the lane ends.
+        if at >= body_end || at < end {
+            return end.min(body_end).saturating_sub(at);
         }
         let Some(free) = self.free(at).filter(|free| free.at == at) else { return 0 };
         let end = free.end.min(body_end);
@@ -211,16 +212,28 @@ mod tests {
         assert_eq!(plan.take(), None, "what is left is not worth a request");
     }
 
+    #[test]
+    fn a_body_that_is_shorter_than_asked_for_brings_what_it_promised_and_leaves_the_rest_to_others() {
+        let mut plan = Plan::new(30, &Ranges::default());
+        let (lane, segment) = plan.take().unwrap();
+        assert_eq!((segment, plan.room(lane, 20)), (Segment { at: 0, end: 30 }, 20));
+        assert_eq!(plan.accept(lane, 20, 25), 20);
+        assert_eq!((plan.room(lane, 20), plan.at(lane)), (0, 20));
+        plan.leave(lane);
+        assert_eq!(plan.take().unwrap().1, Segment { at: 20, end: 30 });
+    }
+
     #[derive(Clone, Debug)]
     enum Event {
-        Take,
+        /// A lane is sent out; its body is so many bytes shorter than what was asked for, but not empty.
+        Take(u64),
         Comes(usize, u64),
         Breaks(usize),
     }
 
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
-            2 => Just(Event::Take),
+            2 => prop_oneof![Just(0), 0..60u64].prop_map(Event::Take),
             6 => (0..6usize, 1..40u64).prop_map(|(lane, bytes)| Event::Comes(lane, bytes)),
             1 => (0..6usize).prop_map(Event::Breaks),
         ]
@@ -235,9 +248,10 @@ mod tests {
     }
 
     impl Crew {
-        fn take(&mut self) -> bool {
+        fn take(&mut self, missing: u64) -> bool {
             let Some((lane, segment)) = self.plan.take() else { return false };
-            self.bodies.push((lane, segment.at, segment.end));
+            let end = segment.end.saturating_sub(missing).max(segment.at + 1);
+            self.bodies.push((lane, segment.at, end));
             true
         }
 
@@ -246,8 +260,8 @@ mod tests {
             if self.plan.room(lane, end) == 0 {
                 return self.breaks(index);
             }
-            let bytes = bytes.min(end - at);
             let own = self.plan.accept(lane, end, bytes);
+            assert!(at + own <= end, "what a body brings beyond its promise is left out");
             (at..at + own).for_each(|byte| self.came[byte as usize] += 1);
             assert_eq!(self.plan.at(lane), at + own);
             self.bodies[index].1 += own;
@@ -286,14 +300,14 @@ mod tests {
             }
             for event in events {
                 match event {
-                    Event::Take => drop(crew.take()),
+                    Event::Take(missing) => drop(crew.take(missing)),
                     Event::Comes(lane, bytes) => crew.comes(lane, bytes),
                     Event::Breaks(lane) => crew.breaks(lane),
                 }
                 prop_assert_eq!(crew.plan.lanes.iter().flatten().count(), crew.bodies.len());
             }
             // From here on nothing breaks: it comes to its end.
-            while !crew.bodies.is_empty() || crew.take() {
+            while !crew.bodies.is_empty() || crew.take(0) {
                 crew.comes(0, 7);
             }
             prop_assert!(crew.plan.is_whole());

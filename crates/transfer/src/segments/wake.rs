@@ -4,7 +4,7 @@
 //! the part, mostly from the page cache: however far the lanes are ahead, no byte waits in memory.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -61,20 +61,19 @@ enum Place<T> {
 }
 
 impl Wake {
-    /// Behind lanes that write to `target`, a file of `total` bytes. The checks go on where they are.
+    /// Behind lanes that write to `target`, a file of `total` bytes. The checks go on where they are, which is where
+    /// `part` is read next.
     pub(super) fn new(
         target: Arc<Target>,
-        store: Store,
-        checks: Checks,
+        Writer { store, checks }: Writer,
+        part: File,
         total: u64,
         halt: CancellationToken,
-    ) -> io::Result<Self> {
-        let mut part = File::open(&target.path)?;
-        part.seek(SeekFrom::Start(checks.length()))?;
+    ) -> Self {
         let record_bytes = (total / RECORD_SHARE).clamp(LEAST_RECORD_BYTES, MOST_RECORD_BYTES);
         let (_, recorded) = target.extent();
         let checker = Lent::new(Checker { checks, part, block: Vec::new() });
-        Ok(Self { target, store: Lent::new(store), checker, recorded, record_bytes, halt })
+        Self { target, store: Lent::new(store), checker, recorded, record_bytes, halt }
     }
 
     /// Begins what is due and can be begun, and tells what has failed.
@@ -103,12 +102,15 @@ impl Wake {
         }
     }
 
-    /// Gives the part and the checks back, when all lanes have ended.
-    pub(super) async fn end(mut self) -> Result<Writer, Blow> {
+    /// Gives the part and the checks back, when all lanes have ended, and what has failed of a record that was on its
+    /// way: the disk tells a refused sync once, and the next one succeeds.
+    pub(super) async fn end(mut self) -> Result<(Writer, Option<Blow>), Blow> {
         self.checker.back().await?;
         self.store.back().await?.note_written(self.target.written());
         match (self.store.place, self.checker.place) {
-            (Place::Here(store), Place::Here(checker)) => Ok(Writer { store, checks: checker.checks }),
+            (Place::Here(store), Place::Here(Checker { checks, .. })) => {
+                Ok((Writer { store, checks }, self.store.failed))
+            }
             _ => Err(aborted()),
         }
     }
@@ -204,5 +206,31 @@ impl<T: Send + 'static> Lent<T> {
             Place::Here(own) => Ok(own),
             Place::Away(_) | Place::Gone => Err(aborted()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::VerifyLevel;
+
+    use super::*;
+    use crate::ranges::Ranges;
+    use crate::tests::Bench;
+
+    #[tokio::test]
+    async fn a_record_that_fails_as_all_ends_is_told() {
+        let bench = Bench::new("a.dat", b"");
+        let path = bench.parts().part;
+        let mut store = bench.store();
+        let file = store.spread(0).unwrap();
+        let target = Arc::new(Target::new(file, path.clone(), Ranges::default()));
+        let writer = Writer { store, checks: Checks::new("", VerifyLevel::Length, []) };
+        let part = File::open(&path).unwrap();
+        let mut wake = Wake::new(target, writer, part, 1 << 20, CancellationToken::new());
+        wake.tend().await.unwrap();
+        let refused = io::ErrorKind::StorageFull.into();
+        wake.store.lend(move |_| Err(Blow::of_disk("record", &path, &refused)));
+        let (_, failed) = wake.end().await.unwrap();
+        assert!(failed.is_some_and(|blow| blow.error.message.contains("record")));
     }
 }

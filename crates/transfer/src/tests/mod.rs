@@ -28,21 +28,24 @@ use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::Slot;
-use crate::parts::PartPaths;
+use crate::ask::{Held, Slot};
+use crate::meta::Meta;
+use crate::parts::{Kept, PartPaths};
+use crate::store::{Resumable, Store};
+use crate::validator::Validators;
 use crate::{Assignment, End, Failure, Meter, OutputRoot, Whole, publish, transfer};
 use site::Site;
 
 /// An output folder and one file to be brought there.
-struct Bench {
+pub(crate) struct Bench {
     dir: TempDir,
     site: Site,
-    assignment: Assignment,
+    pub(crate) assignment: Assignment,
 }
 
 impl Bench {
     /// A site that serves `bytes`, with a strong tag, at a path that ends in `name`.
-    fn new(name: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = Arc::new(OutputRoot::open(dir.path()).unwrap());
         let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
@@ -81,7 +84,7 @@ impl Bench {
         end
     }
 
-    async fn whole(&mut self) -> Whole {
+    pub(crate) async fn whole(&mut self) -> Whole {
         match self.attempt().await {
             End::Whole(whole) => whole,
             other => panic!("{other:?}"),
@@ -115,8 +118,22 @@ impl Bench {
         fs::write(self.place(), bytes).unwrap();
     }
 
-    fn parts(&self) -> PartPaths {
+    pub(crate) fn parts(&self) -> PartPaths {
         PartPaths::of(&self.assignment, Slot::One)
+    }
+
+    /// A part of the assignment's file that begins now.
+    pub(crate) fn store(&self) -> Store {
+        let Assignment { url, boot, .. } = &self.assignment;
+        let validators = Validators { etag: Some("\"v1\"".into()), ..Validators::default() };
+        let mut meta = Meta::new(url, url, validators, boot);
+        meta.total = Some(1 << 20);
+        Store::begin(self.parts(), meta, Resumable::Yes, None).unwrap()
+    }
+
+    /// What an attempt would go on from now.
+    pub(crate) fn held(&self) -> Option<Held> {
+        Kept::load(&self.assignment).unwrap().first
     }
 
     fn part_length(&self) -> Option<u64> {
