@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use skyhaul_http::Fetch;
 use skyhaul_model::{Intent, JobId, JobRecord};
-use skyhaul_queue::{ClaimFilter, ClaimRequest, Queue};
+use skyhaul_queue::{ClaimFilter, ClaimRequest, ClaimedWindow, Queue, WindowOutcome};
 use skyhaul_transfer::Spare;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hooks::Hooks;
 use crate::jobs::{InHand, Jobs};
+use crate::outcomes::forgive_gone;
 use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
@@ -55,6 +56,14 @@ pub struct Engine {
     pub(crate) beside: Vec<JobRecord>,
     pub(crate) ticks: u64,
     stop: CancellationToken,
+}
+
+/// How many files were begun at once.
+#[derive(Default)]
+struct Begun {
+    files: usize,
+    /// Those of them whose jobs limit themselves.
+    tight: usize,
 }
 
 impl Engine {
@@ -171,21 +180,27 @@ impl Engine {
             return Ok(());
         }
         for claim in self.queue.claim_windows(self.claim_request(room)).await? {
-            let Some(record) = self.queue.job(claim.job).await? else { continue };
-            self.hooks.note_work(claim.job);
-            let record = self.jobs.held(record);
-            let needs = match self.jobs.planning(&record).await?.transpose() {
-                Ok(needs) => needs,
-                Err(error) => {
-                    let outcome = skyhaul_queue::WindowOutcome::Failed(error);
-                    self.queue.settle_window(claim.job, claim.window.id, outcome, Timestamp::now()).await?;
-                    continue;
-                }
-            };
-            let stop = self.jobs.stop_of(claim.job);
-            self.planning.begin_window(claim, record.policy.retries, needs, stop);
+            if let Some(record) = self.queue.job(claim.job).await? {
+                self.begin_listing(claim, record).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn begin_listing(&mut self, claim: ClaimedWindow, record: JobRecord) -> Result<(), EngineError> {
+        self.hooks.note_work(claim.job);
+        let record = self.jobs.held(record);
+        match self.jobs.planning(&record).await?.transpose() {
+            Ok(needs) => {
+                let stop = self.jobs.stop_of(claim.job);
+                self.planning.begin_window(claim, record.policy.retries, needs, stop);
+                Ok(())
+            }
+            Err(error) => {
+                let (window, outcome) = (claim.window.id, WindowOutcome::Failed(error));
+                forgive_gone(self.queue.settle_window(claim.job, window, outcome, Timestamp::now()).await)
+            }
+        }
     }
 
     /// Claims files and begins to fetch them, unless publishing lags far behind.
@@ -194,29 +209,29 @@ impl Engine {
         let mut room = self.settings.workers.saturating_sub(taken);
         while room > 0 {
             let begun = self.begin_some(room).await?;
-            if begun == 0 || !self.jobs.any_tight() {
+            // Whether files have to wait for their job's own limits shows a while after they have begun.
+            if begun.tight > 0 || begun.files == 0 || !self.jobs.any_tight() {
                 return Ok(());
             }
-            room = room.saturating_sub(begun);
-            // Those that have just begun show whether they have to wait for their job's own limits.
-            tokio::task::yield_now().await;
+            room = room.saturating_sub(begun.files);
         }
         Ok(())
     }
 
     /// Claims and begins files, a few at a time where jobs have limits of their own: what waits for those takes none
-    /// of the room of others. How many it came to.
-    async fn begin_some(&mut self, room: usize) -> Result<usize, EngineError> {
+    /// of the room of others.
+    async fn begin_some(&mut self, room: usize) -> Result<Begun, EngineError> {
         let limit = if self.jobs.any_tight() { room.min(A_FEW) } else { room };
         let mut request = self.claim_request(limit);
         request.filter = request.filter.without(&self.jobs.waiting_for_themselves());
-        let mut begun = 0;
+        let mut begun = Begun::default();
         for claim in self.queue.claim_files(request).await? {
             match self.jobs.take(claim.file.job).await? {
                 Ok(job) if job.stop.is_cancelled() => self.release(&claim).await?,
-                Ok(job) if job.terms.are_tight() && begun >= A_FEW => self.release(&claim).await?,
+                Ok(job) if job.terms.are_tight() && begun.files >= A_FEW => self.release(&claim).await?,
                 Ok(job) => {
-                    begun += 1;
+                    begun.files += 1;
+                    begun.tight += usize::from(job.terms.are_tight());
                     self.hooks.note_work(claim.file.job);
                     self.work.begin(claim, job);
                 }
@@ -229,7 +244,7 @@ impl Engine {
         Ok(begun)
     }
 
-    fn claim_request(&self, limit: usize) -> ClaimRequest {
+    pub(crate) fn claim_request(&self, limit: usize) -> ClaimRequest {
         let now = Timestamp::now();
         let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
         ClaimRequest { filter: self.settings.scope.filter(), limit, owner: self.settings.owner, now, until }
@@ -274,8 +289,8 @@ impl Engine {
 
     /// When something that waits for its time is due; far away if nothing does.
     async fn next_due(&self) -> Result<Instant, EngineError> {
-        let queued = self.queue.next_due(&self.settings.scope.filter()).await?;
-        let due = queued.into_iter().chain(self.planning.next_due()).min();
+        // Queries that are to be asked again are looked after by the tick.
+        let due = self.queue.next_due(&self.settings.scope.filter()).await?;
         let wait = due.map_or(Duration::MAX, |due| {
             Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
         });
@@ -305,4 +320,52 @@ fn unfinished(job: &JobRecord) -> bool {
 /// Whether a job can still make progress without anybody's help.
 pub(crate) fn is_runnable(job: &JobRecord) -> bool {
     unfinished(job) && job.hold.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_model::{JobPolicy, Query, Source, WindowId, WindowRecord, WindowState, WindowTarget};
+    use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
+
+    use super::*;
+    use crate::nowhere::{Nowhere, at_work, settings};
+
+    #[tokio::test]
+    async fn a_job_that_is_removed_before_its_listing_begins_does_not_end_the_engine() {
+        let queue = Arc::new(MemoryQueue::new());
+        let mut engine = Engine::new(Arc::clone(&queue) as _, Arc::new(Nowhere), settings());
+        let (datasets, intervals, sites, devices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // One that cannot be listed anyway: its window is settled at once.
+        let source = Source::Archive { api: "no url".to_owned(), datasets, intervals, sites, devices };
+        let (query, policy, headers) =
+            (Query { source, out: "/o".to_owned() }, JobPolicy::default(), Vec::new());
+        let new = NewJob { query, policy, name: None, priority: 0, headers, input: None };
+        let id = queue.create_job(new, Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let record = queue.job(id).await.unwrap().unwrap();
+        queue.remove_job(id).await.unwrap();
+        let window = WindowRecord {
+            id: WindowId(0),
+            target: WindowTarget::Slice { offset: 0, length: 9, first_line: 1 },
+            state: WindowState::Pending,
+            failures: 0,
+            error: None,
+            not_before: None,
+        };
+        engine.begin_listing(ClaimedWindow { job: id, window }, record).await.unwrap();
+        assert_eq!(engine.planning.windows(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_limits_itself_begins_a_few_files_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy =
+            |request_interval_us| JobPolicy { min_free: 0, request_interval_us, ..JobPolicy::default() };
+        for (interval, expected) in [(Some(1), A_FEW), (None, settings().workers)] {
+            let out = dir.path().join(expected.to_string());
+            std::fs::create_dir(&out).unwrap();
+            let (mut engine, _) = at_work(policy(interval), &out).await;
+            engine.begin_files().await.unwrap();
+            assert_eq!(engine.work.len(), expected);
+        }
+    }
 }

@@ -95,7 +95,8 @@ impl Jobs {
     /// The job, opened if it was not in hand. The inner error is a reason to hold the job.
     pub(crate) async fn take(&mut self, id: JobId) -> Result<Result<&InHand, FileError>, EngineError> {
         if !self.in_hand.contains_key(&id) {
-            match self.open(id).await? {
+            let Some(record) = self.queue.job(id).await? else { return Ok(Err(removed(id))) };
+            match self.open(record).await? {
                 Ok(job) => self.in_hand.insert(id, job),
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -112,11 +113,16 @@ impl Jobs {
         self.planned.entry(id).or_insert_with(|| stop.child_token()).clone()
     }
 
-    /// Stops the planning of jobs that are no longer to be worked on, and forgets their terms.
-    pub(crate) fn keep(&mut self, wanted: &[JobRecord]) {
+    /// Stops the planning of jobs that are no longer to be worked on, and forgets their terms; the others' take up
+    /// a policy that was changed, whether files of theirs are in hand or not. Answers which jobs are kept.
+    pub(crate) fn keep(&mut self, wanted: &[JobRecord]) -> HashSet<JobId> {
         // One that stands by may be looking for new windows.
         let is_kept = |job: &&JobRecord| is_runnable(job) || job.next_listing_at().is_some();
-        let kept: HashSet<JobId> = wanted.iter().filter(is_kept).map(|job| job.id).collect();
+        let mut kept = HashSet::new();
+        for job in wanted.iter().filter(is_kept) {
+            self.terms.renew(job);
+            kept.insert(job.id);
+        }
         let in_hand = &self.in_hand;
         self.terms.keep(|id| in_hand.contains_key(&id) || kept.contains(&id));
         self.planned.retain(|id, stop| {
@@ -126,6 +132,7 @@ impl Jobs {
             }
             goes_on
         });
+        kept
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<&InHand> {
@@ -218,10 +225,17 @@ impl Jobs {
         }))
     }
 
-    async fn open(&mut self, id: JobId) -> Result<Result<InHand, FileError>, EngineError> {
-        let Some(record) = self.queue.job(id).await? else {
-            return Ok(Err(removed(id)));
-        };
+    async fn open(&mut self, record: JobRecord) -> Result<Result<InHand, FileError>, EngineError> {
+        let id = record.id;
+        match self.open_known(record).await {
+            // Somebody has removed it since its record was read.
+            Err(EngineError::Queue(QueueError::NoSuchJob(_))) => Ok(Err(removed(id))),
+            opened => opened,
+        }
+    }
+
+    async fn open_known(&mut self, record: JobRecord) -> Result<Result<InHand, FileError>, EngineError> {
+        let id = record.id;
         let record = self.terms.held(record);
         // They would share their partial files.
         if self.in_hand.values().any(|other| other.record.key == record.key) {
@@ -272,29 +286,32 @@ fn header_map(headers: &[SecretHeader]) -> Result<HeaderMap, FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use skyhaul_model::{JobPolicy, Query};
     use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
 
     use super::*;
     use crate::nowhere::Nowhere;
 
+    fn jobs_of(queue: &Arc<MemoryQueue>) -> Jobs {
+        let policy = JobPolicy::default();
+        Jobs::new(Arc::clone(queue) as _, Arc::new(Nowhere), policy, CancellationToken::new())
+    }
+
+    fn new_job(out: &Path) -> NewJob {
+        let query = Query { source: Source::Manifest { digest: "d".into() }, out: out.display().to_string() };
+        let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
+        let (name, priority, headers, input) = (None, 0, Vec::new(), None);
+        NewJob { query, policy, name, priority, headers, input }
+    }
+
     #[tokio::test]
     async fn a_removed_job_is_put_away_before_its_successor_begins() {
         let dir = tempfile::tempdir().unwrap();
         let queue = Arc::new(MemoryQueue::new());
-        let mut jobs = Jobs::new(
-            Arc::clone(&queue) as _,
-            Arc::new(Nowhere),
-            JobPolicy::default(),
-            CancellationToken::new(),
-        );
-        let new = || {
-            let source = Source::Manifest { digest: "d".into() };
-            let query = Query { source, out: dir.path().display().to_string() };
-            let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
-            let (name, priority, headers, input) = (None, 0, Vec::new(), None);
-            NewJob { query, policy, name, priority, headers, input }
-        };
+        let mut jobs = jobs_of(&queue);
+        let new = || new_job(dir.path());
         let first = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
         assert!(jobs.take(first).await.unwrap().is_ok());
         queue.remove_job(first).await.unwrap();
@@ -302,5 +319,29 @@ mod tests {
         assert_eq!(jobs.take(second).await.unwrap().err(), Some(put_away()));
         jobs.let_go(first).unwrap();
         assert!(jobs.take(second).await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_removed_while_it_is_opened_is_no_trouble_of_the_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let id = queue.create_job(new_job(dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let record = queue.job(id).await.unwrap().unwrap();
+        queue.remove_job(id).await.unwrap();
+        assert_eq!(jobs_of(&queue).open(record).await.unwrap().err(), Some(removed(id)));
+    }
+
+    #[tokio::test]
+    async fn a_job_without_files_in_hand_takes_up_a_limit_that_was_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let id = queue.create_job(new_job(dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let mut record = queue.job(id).await.unwrap().unwrap();
+        let mut jobs = jobs_of(&queue);
+        let terms = jobs.terms.of(&*queue, &record).await.unwrap();
+        assert!(!terms.are_tight());
+        record.policy.limit_rate = Some(1_000);
+        assert_eq!(jobs.keep(&[record]), HashSet::from([id]));
+        assert!(terms.are_tight() && jobs.get(id).is_none());
     }
 }

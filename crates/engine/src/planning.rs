@@ -1,6 +1,6 @@
 //! Planning as work like any other: queries become windows, windows become files, each attempt one task.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(crate) struct Planning {
     waiting: HashMap<JobId, (u32, Timestamp)>,
     querying: Vec<JobId>,
     windows: usize,
-    /// How often in a row a job's queries and windows cost nothing because the archive was away.
+    /// How often in a row a job's queries and windows were told to come back later (contract, Retries).
     excused: HashMap<JobId, u32>,
 }
 
@@ -76,9 +76,10 @@ impl Planning {
         self.windows
     }
 
-    /// The first time at which a query may be asked again.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.waiting.values().map(|(_, at)| *at).min()
+    /// Forgets what was remembered of all but these jobs.
+    pub(crate) fn keep(&mut self, kept: &HashSet<JobId>) {
+        self.waiting.retain(|job, _| kept.contains(job));
+        self.excused.retain(|job, _| kept.contains(job));
     }
 
     /// Whether a query is in work or not due yet.
@@ -215,14 +216,18 @@ impl Planning {
 }
 
 impl Planning {
-    /// Whether a failure counts as no attempt: up to `retries` times in a row (contract, Retries).
+    /// Whether a failure counts as no attempt: where the archive asked for patience, up to `retries` times in a row;
+    /// where it is away, as long as the gate of its host bears with that, which lets the next try wait for its time.
     fn is_excused(&mut self, job: JobId, error: &PlanError, retries: u32) -> bool {
-        if error.cost == PlanCost::Attempt {
-            return false;
+        match error.cost {
+            PlanCost::Attempt => false,
+            PlanCost::Away => true,
+            PlanCost::AskedToWait => {
+                let times = self.excused.entry(job).or_default();
+                *times += 1;
+                *times <= retries
+            }
         }
-        let times = self.excused.entry(job).or_default();
-        *times += 1;
-        *times <= retries
     }
 }
 
@@ -287,7 +292,7 @@ fn forgive_removed(settled: Result<(), QueueError>) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{WindowId, WindowRecord, WindowState};
+    use skyhaul_model::{Backoff, ErrorKind, FileError, WindowId, WindowRecord, WindowState};
     use skyhaul_queue::MemoryQueue;
 
     use super::*;
@@ -307,5 +312,36 @@ mod tests {
         planning.begin_window(claim, 0, None, CancellationToken::new());
         planning.settle_next().await.unwrap();
         assert!(planning.is_idle() && planning.windows() == 0);
+    }
+
+    fn planning() -> Planning {
+        Planning::new(Arc::new(MemoryQueue::new()), Arc::default())
+    }
+
+    fn error(cost: PlanCost) -> PlanError {
+        let error = FileError::new(ErrorKind::Connection, "cannot connect to a");
+        PlanError { error, backoff: Backoff::Transient, cost }
+    }
+
+    #[test]
+    fn an_archive_that_is_away_is_always_excused_and_one_that_asks_to_wait_so_many_times() {
+        let mut planning = planning();
+        let mut excused = |cost| (0..5).map(|_| planning.is_excused(JobId(1), &error(cost), 2)).collect();
+        let all: [Vec<bool>; 3] =
+            [PlanCost::Away, PlanCost::AskedToWait, PlanCost::Attempt].map(&mut excused);
+        assert_eq!(all, [vec![true; 5], vec![true, true, false, false, false], vec![false; 5]]);
+        assert!(planning.is_excused(JobId(1), &error(PlanCost::Away), 2), "whatever was asked for before");
+    }
+
+    #[tokio::test]
+    async fn what_a_query_waits_for_is_forgotten_with_its_job() {
+        let (mut planning, now) = (planning(), Timestamp::UNIX_EPOCH);
+        for job in [JobId(1), JobId(2)] {
+            planning.settle_query(job, 3, Err(error(PlanCost::Attempt)), now).await.unwrap();
+            assert_eq!(planning.waiting[&job].0, 1);
+            assert!(planning.is_excused(job, &error(PlanCost::AskedToWait), 3));
+        }
+        planning.keep(&HashSet::from([JobId(2)]));
+        assert!(planning.waiting.keys().eq([&JobId(2)]) && planning.excused.keys().eq([&JobId(2)]));
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use skyhaul_model::{Intent, JobRecord};
+use skyhaul_model::{Intent, JobId, JobRecord};
 use skyhaul_queue::ClaimFilter;
 
 use crate::drop_partials;
@@ -27,16 +27,34 @@ impl Engine {
         let now = Timestamp::now();
         let in_hand = |job: &JobRecord| self.jobs.get(job.id).is_some();
         for job in wanted.iter().filter(|job| is_old(job, age, now) && !in_hand(job)).take(AT_ONCE) {
-            let of = job.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || drop_partials(&of)).await? {
-                // A disk that is away does not keep the job.
-                tracing::warn!(job = job.id.0, %error, "cannot remove the partial files");
-            }
-            forgive_gone(self.queue.remove_job(job.id).await)?;
-            let out = &job.query.out;
-            tracing::info!(job = job.id.0, %out, "forgot a job that ended long ago (forget-after); its files stay");
+            self.forget(job.id, age, now).await?;
         }
         Ok(())
+    }
+
+    async fn forget(&self, id: JobId, age: Duration, now: Timestamp) -> Result<(), EngineError> {
+        let Some(job) = self.still_old(id, age, now).await? else { return Ok(()) };
+        let out = job.query.out.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || drop_partials(&job)).await? {
+            // A disk that is away does not keep the job.
+            tracing::warn!(job = id.0, %error, "cannot remove the partial files");
+        }
+        // A disk may take long.
+        if self.still_old(id, age, now).await?.is_some() {
+            forgive_gone(self.queue.remove_job(id).await)?;
+            tracing::info!(job = id.0, %out, "forgot a job that ended long ago (forget-after); its files stay");
+        }
+        Ok(())
+    }
+
+    /// The job as it is now, unless somebody has told it to go on since it was found to be old.
+    async fn still_old(
+        &self,
+        id: JobId,
+        age: Duration,
+        now: Timestamp,
+    ) -> Result<Option<JobRecord>, EngineError> {
+        Ok(self.queue.job(id).await?.filter(|job| is_old(job, age, now)))
     }
 }
 
@@ -49,23 +67,47 @@ fn is_old(job: &JobRecord, age: Duration, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use skyhaul_model::{Follow, JobPolicy, Plan, Query, Source};
     use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
 
     use super::*;
+    use crate::Settings;
+    use crate::nowhere::{Nowhere, settings};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// A job without files that ended at second 100.
-    async fn ended() -> JobRecord {
-        let source = Source::Urls { digest: String::new(), base: None };
+    async fn create(queue: &MemoryQueue, digest: &str) -> JobId {
+        let source = Source::Urls { digest: digest.into(), base: None };
         let query = Query { source, out: "/o".into() };
         let (policy, headers, input) = (JobPolicy::default(), Vec::new(), None);
-        let queue = MemoryQueue::new();
         let new = NewJob { query, policy, name: None, priority: 0, headers, input };
-        let id = queue.create_job(new, at(0)).await.unwrap().id;
+        queue.create_job(new, at(0)).await.unwrap().id
+    }
+
+    #[tokio::test]
+    async fn a_job_that_goes_on_since_it_was_found_old_is_kept() {
+        let queue = Arc::new(MemoryQueue::new());
+        let settings = Settings { forget_after: Some(Duration::ZERO), ..settings() };
+        let engine = Engine::new(Arc::clone(&queue) as _, Arc::new(Nowhere), settings);
+        let (resumed, over) = (create(&queue, "a").await, create(&queue, "b").await);
+        for job in [resumed, over] {
+            queue.set_intent(job, Intent::Cancelled, at(0)).await.unwrap();
+        }
+        let found = queue.jobs().await.unwrap();
+        queue.set_intent(resumed, Intent::Run, at(1)).await.unwrap();
+        engine.forget_old(&found).await.unwrap();
+        assert!(queue.job(resumed).await.unwrap().is_some());
+        assert!(queue.job(over).await.unwrap().is_none());
+    }
+
+    /// A job without files that ended at second 100.
+    async fn ended() -> JobRecord {
+        let queue = MemoryQueue::new();
+        let id = create(&queue, "").await;
         let job = queue.job(id).await.unwrap().unwrap();
         JobRecord { finished_at: Some(at(100)), plan: Plan::Planned, ..job }
     }

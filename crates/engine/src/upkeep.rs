@@ -28,7 +28,7 @@ impl Engine {
             self.queue.checkpoint(self.work.received()).await?;
             self.queue.renew(self.settings.owner, Self::lease_end()).await?;
             let wanted = self.wanted().await?;
-            self.jobs.keep(&wanted);
+            self.planning.keep(&self.jobs.keep(&wanted));
             self.begin_rounds(&wanted).await?;
             self.begin_queries(&wanted).await?;
             self.hooks.note_ends(&wanted);

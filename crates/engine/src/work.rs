@@ -84,7 +84,13 @@ impl Work {
     }
 
     /// Begins a claimed file: looks after its sealed bytes, or transfers it.
+    ///
+    /// One that is in work already was dealt anew because the clock had jumped: its task goes on, under the new claim.
+    /// Given back, it would be dealt again and again until that task ends.
     pub(crate) fn begin(&mut self, claim: Claim, job: &InHand) {
+        if self.in_work.contains_key(&claim.file) {
+            return;
+        }
         let Some(mut assignment) = self.assignment(&claim, job) else { return };
         let meter = Arc::new(Meter::default());
         let stop = job.stop.child_token();
@@ -260,5 +266,31 @@ fn attempt(claim: &Claim, failure: Failure, failures: u32, end: AttemptEnd) -> F
         received: failure.received,
         no_resume: failure.no_resume,
         end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyhaul_queue::ClaimRequest;
+
+    use super::*;
+    use crate::nowhere::at_work;
+
+    #[tokio::test]
+    async fn a_file_that_is_dealt_anew_while_it_is_in_work_is_not_begun_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
+        let (mut engine, id) = at_work(policy, dir.path()).await;
+        let first = engine.queue.claim_files(engine.claim_request(1)).await.unwrap().remove(0);
+        let job = engine.jobs.take(id).await.unwrap().unwrap();
+        engine.work.begin(first.clone(), job);
+        // The clock jumps to where the claim has expired.
+        let ClaimRequest { until, .. } = engine.claim_request(1);
+        let later = ClaimRequest { now: until, ..engine.claim_request(1) };
+        let again = engine.queue.claim_files(later).await.unwrap().remove(0);
+        assert_eq!(again.file, first.file);
+        let job = engine.jobs.take(id).await.unwrap().unwrap();
+        engine.work.begin(again, job);
+        assert_eq!(engine.work.len(), 1);
     }
 }

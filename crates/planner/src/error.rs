@@ -21,8 +21,10 @@ pub struct PlanError {
 pub enum PlanCost {
     /// It does.
     Attempt,
-    /// The archive's host, which had answered before, is merely away, or asked to be left alone.
-    Nothing,
+    /// It does not: the archive's host, which had answered before, is merely away.
+    Away,
+    /// It does not, so many times in a row: the archive asked to be left alone for a while.
+    AskedToWait,
 }
 
 impl PlanError {
@@ -40,7 +42,11 @@ impl PlanError {
 
 impl From<ArchiveError> for PlanError {
     fn from(error: ArchiveError) -> Self {
-        let cost = if error.costs_no_attempt() { PlanCost::Nothing } else { PlanCost::Attempt };
+        let cost = match &error {
+            ArchiveError::Fetch(fetch) if fetch.is_outage() => PlanCost::Away,
+            _ if error.costs_no_attempt() => PlanCost::AskedToWait,
+            _ => PlanCost::Attempt,
+        };
         Self { error: error.to_file_error(), backoff: error.retry_class(), cost }
     }
 }
