@@ -105,6 +105,7 @@ pub(crate) async fn receive<T: Send + 'static>(
         target,
         plan: Mutex::new(Plan::new(total, &split.version.ranges())),
         halt,
+        whole: CancellationToken::new(),
     };
     let begun = Instant::now();
     let ramp = Ramp::new(Duration::ZERO, split.meter.received(), first.pace);
@@ -220,6 +221,9 @@ impl Fleet<'_> {
     /// Takes note of a lane's end; the outcome where it is the end of all.
     fn departed(&mut self, Departed { lane, left }: Departed) -> Option<Outcome> {
         self.common.plan().leave(lane);
+        if self.common.plan().is_whole() {
+            self.common.whole.cancel();
+        }
         let others = self.lanes.len();
         match left {
             Left::Done => None,

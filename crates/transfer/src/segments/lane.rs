@@ -30,6 +30,8 @@ pub(super) struct Common<'a> {
     pub(super) plan: Mutex<Plan>,
     /// Ends all lanes.
     pub(super) halt: CancellationToken,
+    /// Every byte came: no answer is waited for any longer.
+    pub(super) whole: CancellationToken,
 }
 
 /// A lane that has ended, with all its bytes written unless the disk refused.
@@ -77,6 +79,7 @@ pub(super) async fn fetch(
     let asked = tokio::select! {
         biased;
         () = common.halt.cancelled() => Err(Left::Stopped),
+        () = common.whole.cancelled() => Err(Left::Done),
         asked = common.ask(segment) => asked,
     };
     let departed = match asked {
@@ -151,7 +154,10 @@ impl Common<'_> {
                 Err(Left::Refused("more was sent than was asked for".to_owned()))
             }
             // Unlike the file's first answer, a further one has to say itself which version it is of.
-            Judgement::AppendAt(span) if self.is_of_version(&response) => Ok((response.body, span.end)),
+            Judgement::AppendAt(span) if self.is_of_version(&response) => {
+                self.plan().parts_are_given();
+                Ok((response.body, span.end))
+            }
             Judgement::Retry(blow) => Err(Left::Failed(blow)),
             Judgement::AskAnew { why } => Err(Left::Refused(why)),
             _ => Err(Left::Refused(format!("the answer was {}", response.status))),

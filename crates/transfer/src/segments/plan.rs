@@ -2,6 +2,9 @@
 //!
 //! Free bytes are given out from the file's beginning, so that the checks can follow close behind. When none are
 //! free, whoever has nothing to do takes the second half of what the busiest has before it.
+//!
+//! Until the server has given a part, none is counted on: the body that is there goes on over what others only asked
+//! for, so that a server without ranges loses nothing by having been asked.
 
 use crate::ranges::Ranges;
 
@@ -13,6 +16,15 @@ pub(crate) struct Plan {
     came: Ranges,
     lanes: Vec<Option<Segment>>,
     sizes: Sizes,
+    parts: Parts,
+}
+
+/// Whether the server has shown that it gives parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parts {
+    /// Every lane but the first has asked, and has no body yet.
+    AskedFor,
+    Given,
 }
 
 /// One of the streams.
@@ -58,7 +70,8 @@ impl Sizes {
 impl Plan {
     /// Of a file of `total` bytes, of which these are held.
     pub(crate) fn new(total: u64, held: &Ranges) -> Self {
-        Self { total, came: held.before(total), lanes: Vec::new(), sizes: Sizes::of(total, 0.0) }
+        let (came, sizes) = (held.before(total), Sizes::of(total, 0.0));
+        Self { total, came, lanes: Vec::new(), sizes, parts: Parts::AskedFor }
     }
 
     /// From now on segments are of these sizes.
@@ -74,7 +87,15 @@ impl Plan {
     /// A body that begins at `at` is there already: a lane for it. It has nothing to fetch as long as
     /// it has not been asked for its [`Plan::room`].
     pub(crate) fn join(&mut self, at: u64) -> Lane {
+        if at > 0 {
+            self.parts_are_given();
+        }
         self.enlist(Segment { at, end: at })
+    }
+
+    /// The server has given a part.
+    pub(crate) fn parts_are_given(&mut self) {
+        self.parts = Parts::Given;
     }
 
     /// Gives work to one more lane; none where there is none that is worth it.
@@ -91,8 +112,9 @@ impl Plan {
         if at >= body_end || at < end {
             return end.min(body_end).saturating_sub(at);
         }
-        let Some(free) = self.free(at).filter(|free| free.at == at) else { return 0 };
-        let end = free.end.min(body_end);
+        let free = self.free(at).filter(|free| free.at == at);
+        let Some(next) = free.or_else(|| self.take_over(at)) else { return 0 };
+        let end = next.end.min(body_end);
         self.lanes[lane.0] = Some(Segment { at, end });
         end - at
     }
@@ -148,6 +170,16 @@ impl Plan {
         Some(Segment { at, end })
     }
 
+    /// What a lane only asked for. Should it be given the part all the same, it finds nothing left to bring.
+    fn take_over(&mut self, at: u64) -> Option<Segment> {
+        let asked =
+            |segment: &&mut Segment| self.parts == Parts::AskedFor && segment.at == at && segment.end > at;
+        let other = self.lanes.iter_mut().flatten().find(asked)?;
+        let segment = *other;
+        other.end = at;
+        Some(segment)
+    }
+
     fn steal(&mut self) -> Option<Segment> {
         let busiest = self.lanes.iter_mut().flatten().max_by_key(|segment| segment.end - segment.at)?;
         let rest = busiest.end - busiest.at;
@@ -187,6 +219,7 @@ mod tests {
     fn a_stream_that_goes_on_keeps_its_connection_until_others_have_taken_what_is_behind_it() {
         let mut plan = Plan::new(100, &Ranges::default());
         plan.resize(Sizes { most: 10, least: 1 });
+        plan.parts_are_given();
         let first = plan.join(0);
         assert_eq!(plan.room(first, 100), 10);
         assert_eq!(plan.accept(first, 100, 13), 13);
@@ -201,6 +234,7 @@ mod tests {
     fn the_idle_take_the_second_half_of_what_the_busiest_has_left() {
         let mut plan = Plan::new(64, &Ranges::default());
         plan.resize(Sizes { most: 64, least: 64 });
+        plan.parts_are_given();
         let first = plan.join(0);
         assert_eq!(plan.accept(first, 64, 24), 24);
         plan.resize(Sizes { most: 64, least: 8 });
@@ -210,6 +244,23 @@ mod tests {
         let (_, third) = plan.take().unwrap();
         assert_eq!(third, Segment { at: 54, end: 64 });
         assert_eq!(plan.take(), None, "what is left is not worth a request");
+    }
+
+    #[test]
+    fn what_was_only_asked_for_is_brought_by_the_body_that_is_there() {
+        let mut plan = Plan::new(100, &Ranges::default());
+        plan.resize(Sizes { most: 10, least: 1 });
+        let first = plan.join(0);
+        assert_eq!(plan.accept(first, 100, 10), 10);
+        let (second, asked) = plan.take().unwrap();
+        assert_eq!(asked, Segment { at: 10, end: 20 });
+        assert_eq!(plan.accept(first, 100, 3), 3, "it goes on");
+        plan.parts_are_given();
+        assert_eq!((plan.room(second, 20), plan.at(second)), (0, 10), "the part comes too late");
+        plan.leave(second);
+        let (_, asked) = plan.take().unwrap();
+        assert_eq!(asked, Segment { at: 20, end: 30 });
+        assert_eq!(plan.accept(first, 100, 50), 7, "it ends before a part that will come");
     }
 
     #[test]
@@ -242,6 +293,8 @@ mod tests {
     /// Lanes at work beside the plan: each with where its body goes on and where that ends.
     struct Crew {
         plan: Plan,
+        /// Whose body was there before any part was asked for.
+        first: Option<Lane>,
         bodies: Vec<(Lane, u64, u64)>,
         /// How often each byte came.
         came: Vec<u32>,
@@ -257,6 +310,9 @@ mod tests {
 
         fn comes(&mut self, index: usize, bytes: u64) {
             let Some(&(lane, at, end)) = self.bodies.get(index) else { return };
+            if self.first != Some(lane) {
+                self.plan.parts_are_given();
+            }
             if self.plan.room(lane, end) == 0 {
                 return self.breaks(index);
             }
@@ -269,7 +325,9 @@ mod tests {
 
         fn breaks(&mut self, index: usize) {
             if index < self.bodies.len() {
-                self.plan.leave(self.bodies.swap_remove(index).0);
+                let lane = self.bodies.swap_remove(index).0;
+                self.first = self.first.filter(|&first| first != lane);
+                self.plan.leave(lane);
             }
         }
     }
@@ -292,10 +350,11 @@ mod tests {
             }
             let mut plan = Plan::new(total, &held);
             plan.resize(Sizes { most, least });
-            let mut crew = Crew { plan, bodies: Vec::new(), came };
+            let mut crew = Crew { plan, first: None, bodies: Vec::new(), came };
             if begins {
                 let at = held.prefix();
                 let lane = crew.plan.join(at);
+                crew.first = Some(lane);
                 crew.bodies.push((lane, at, total));
             }
             for event in events {
@@ -312,6 +371,33 @@ mod tests {
             }
             prop_assert!(crew.plan.is_whole());
             prop_assert!(crew.came.iter().all(|&count| count == 1), "{:?}", crew.came);
+        }
+
+        /// Regression: a body ended before a part that the server then refused to give, and every attempt failed so.
+        #[test]
+        fn a_server_that_gives_no_parts_is_heard_out(
+            total in 1..500u64,
+            most in 1..80u64,
+            least in 0..12u64,
+            events in prop::collection::vec(event(), 0..200),
+        ) {
+            let mut plan = Plan::new(total, &Ranges::default());
+            plan.resize(Sizes { most, least });
+            let first = plan.join(0);
+            let mut asked = Vec::new();
+            for event in events {
+                match event {
+                    Event::Take(_) => asked.extend(plan.take()),
+                    Event::Comes(_, bytes) => {
+                        let due = bytes.min(total - plan.at(first));
+                        prop_assert_eq!(plan.accept(first, total, bytes), due);
+                    }
+                    Event::Breaks(lane) if lane < asked.len() => plan.leave(asked.swap_remove(lane).0),
+                    Event::Breaks(_) => (),
+                }
+            }
+            plan.accept(first, total, total);
+            prop_assert!(plan.is_whole());
         }
     }
 }

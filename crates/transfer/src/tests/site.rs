@@ -25,6 +25,10 @@ pub(super) enum Fault {
     Away(bool),
     /// The Range is overlooked.
     WholeAnyway,
+    /// So is this one, so late that a body in flight has come to its end.
+    WholeAnywayLate,
+    /// There is never an answer.
+    Silence,
     /// A 206 brings so many bytes at most.
     Short(u64),
     /// A 206 brings so many bytes at most, does not tell the total, and breaks off behind them.
@@ -135,7 +139,8 @@ impl Site {
     /// The first byte wanted, where the Range counts.
     fn wanted(&self, request: &Request, etag: Option<&str>, fault: &Option<Fault>) -> Option<usize> {
         let text = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-        let range = text("range").filter(|_| !matches!(fault, Some(Fault::WholeAnyway)))?;
+        let range =
+            text("range").filter(|_| !matches!(fault, Some(Fault::WholeAnyway | Fault::WholeAnywayLate)))?;
         let condition = text("if-range");
         if condition.is_some() && condition.as_deref() != etag {
             return None;
@@ -162,6 +167,11 @@ impl Fetch for Site {
         if let Some(Fault::Away(answered_before)) = fault {
             let (host, source) = ("a.example".into(), "refused".into());
             return Err(FetchError::Connect { host, answered_before, source });
+        }
+        match fault {
+            Some(Fault::WholeAnywayLate) => tokio::time::sleep(Duration::from_secs(60)).await,
+            Some(Fault::Silence) => std::future::pending().await,
+            _ => {}
         }
         let (status, headers, mut body) = self.answer(&request, &fault);
         let mut last = Last::End;
