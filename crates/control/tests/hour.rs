@@ -1,7 +1,8 @@
 //! An hour of an engine's life with a page open, in simulated time: nothing that is sent or kept grows.
 //!
 //! The engine, the server and the page are real and talk over the control socket; the clock is tokio's, which goes
-//! on when nobody has anything to do. What a second costs is measured elsewhere (`make bench-dashboard`).
+//! on when nobody has anything to do. That the effort does not grow is counted in wakings; what a second costs is
+//! measured elsewhere (`make bench-dashboard`).
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -60,7 +61,7 @@ async fn an_idle_engine_tells_an_open_page_next_to_nothing_and_keeps_nothing() {
         assert_eq!(minute.events, 0, "{minute:?}");
         assert!(minute.bytes <= (HEARTBEATS_A_MINUTE + 1) * HEARTBEAT_BYTES, "{minute:?}");
     }
-    assert_memory_is_flat(&minutes);
+    assert_memory_and_effort_are_flat(&minutes);
     assert!(!dir.path().join("series.json").exists(), "a series of nothing is not written");
     stop.cancel();
     running.await.unwrap().unwrap();
@@ -97,7 +98,7 @@ async fn an_hour_of_work_is_told_evenly_and_leaves_no_more_than_its_series() {
     }
     let even = minutes[10].bytes.abs_diff(minutes[59].bytes);
     assert!(even <= 4 * EVENT_BYTES, "{:?} and {:?}", minutes[10], minutes[59]);
-    assert_memory_is_flat(&minutes);
+    assert_memory_and_effort_are_flat(&minutes);
     server.shutdown().await;
     let series = std::fs::metadata(dir.path().join("series.json")).unwrap();
     assert!(series.len() < 40_000, "{} bytes", series.len());
@@ -110,6 +111,11 @@ struct Minute {
     bytes: usize,
     /// Memory of this process at the minute's end, in bytes; 0 where the system does not tell.
     memory: usize,
+    /// How often the runtime had something to do, on the page's side and the engine's together: what it cost of the
+    /// processor, without the noise of a clock.
+    wakings: u64,
+    /// Tasks that lived at the minute's end.
+    tasks: usize,
 }
 
 /// A page that is open: its stream of events, as it comes over the control socket.
@@ -138,6 +144,8 @@ impl Page {
 
     async fn a_minute(&mut self, end: Instant) -> Minute {
         let mut minute = Minute::default();
+        let runtime = tokio::runtime::Handle::current().metrics();
+        let slept = runtime.worker_park_count(0);
         let mut chunk = vec![0; 64 << 10];
         while let Ok(read) = timeout_at(end, self.0.read(&mut chunk)).await {
             let told = &chunk[..read.unwrap()];
@@ -146,16 +154,22 @@ impl Page {
             minute.events += told.windows(EVENT.len()).filter(|window| *window == EVENT).count();
         }
         minute.memory = memory();
+        minute.wakings = runtime.worker_park_count(0) - slept;
+        minute.tasks = runtime.num_alive_tasks();
         minute
     }
 }
 
 const EVENT: &[u8] = b"event: board";
 
-/// A leak of some three hundred bytes a tick would show.
-fn assert_memory_is_flat(minutes: &[Minute]) {
+/// A leak of some three hundred bytes a tick would show, and so would one more waking a second.
+fn assert_memory_and_effort_are_flat(minutes: &[Minute]) {
     let (early, late) = (minutes[9].memory, minutes[59].memory);
     assert!(late <= early + (4 << 20), "{early} bytes after ten minutes, {late} after sixty");
+    let wakings = |minutes: &[Minute]| minutes.iter().map(|minute| minute.wakings).sum::<u64>();
+    let (early, late) = (wakings(&minutes[1..30]), wakings(&minutes[31..60]));
+    assert!(early > 0 && late <= early + early / 20, "woken {early} times in one half, {late} in the other");
+    assert_eq!(minutes[9].tasks, minutes[59].tasks, "tasks stay behind");
 }
 
 /// Pages in RAM (proc(5), `/proc/pid/statm`, the second field).

@@ -134,6 +134,17 @@ impl WindowCounts {
 }
 
 impl JobState {
+    /// Every state, in the order of its declaration.
+    pub const ALL: [Self; 7] = [
+        Self::Planning,
+        Self::Queued,
+        Self::Running,
+        Self::Paused,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// The name that `status --json` prints.
     #[must_use]
     pub fn as_str(self) -> &'static str {

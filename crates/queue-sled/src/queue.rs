@@ -13,8 +13,8 @@ use skyhaul_model::{
 };
 use skyhaul_queue::{
     Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Created, FailedAttempt, FilePage, FileQuery, FileRef,
-    JobQueue, JobUpdate, LeaseOwner, NewJob, PlanOutcome, PlanQueue, QueueError, Received, Requeued, Result,
-    Revision, SecretHeader, WindowOutcome, WindowPage, WindowQuery, WorkQueue,
+    JobQueue, JobUpdate, LeaseOwner, NewJob, Overview, PlanOutcome, PlanQueue, QueueError, Received,
+    Requeued, Result, Revision, SecretHeader, WindowOutcome, WindowPage, WindowQuery, WorkQueue,
 };
 use tokio::sync::watch;
 
@@ -112,6 +112,10 @@ impl JobQueue for SledQueue {
 
     async fn jobs(&self) -> Result<Vec<JobRecord>> {
         self.records()?.jobs()
+    }
+
+    async fn overview(&self, most: usize) -> Result<Overview> {
+        self.records()?.overview(most)
     }
 
     async fn update_job(&self, id: JobId, update: JobUpdate) -> Result<()> {

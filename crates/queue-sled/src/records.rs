@@ -4,11 +4,11 @@
 //! answered. So whoever asks waits for nothing, however long a command takes; sees nothing that a power cut
 //! could take back; and sees all that they were told of. Lives in memory alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use skyhaul_model::{ByteCounts, FileCounts, JobId, JobKey, JobRecord, Plan, WindowCounts};
-use skyhaul_queue::{QueueError, Result};
+use skyhaul_model::{ByteCounts, FileCounts, JobId, JobKey, JobRecord, JobState, Plan, WindowCounts};
+use skyhaul_queue::{Overview, QueueError, Result, Totals};
 
 use crate::apply::time;
 use crate::index::JobRow;
@@ -32,19 +32,25 @@ pub(crate) struct Snapshot {
 
 #[derive(Default)]
 struct Board {
-    jobs: BTreeMap<JobId, Arc<Snapshot>>,
+    jobs: BTreeMap<JobId, Posted>,
+    /// Of all jobs, kept up with each post.
+    totals: Totals,
+    unfinished: BTreeSet<JobId>,
     /// Why nothing is told any more.
     stopped: Option<String>,
+}
+
+/// A job on the board, and as what it was counted.
+struct Posted {
+    job: Arc<Snapshot>,
+    state: JobState,
 }
 
 impl Records {
     /// Tells of a job as it is now; of none, once it is gone.
     pub(crate) fn post(&self, id: JobId, job: Option<Snapshot>) {
-        let mut board = self.write();
-        match job {
-            Some(job) => drop(board.jobs.insert(id, Arc::new(job))),
-            None => drop(board.jobs.remove(&id)),
-        }
+        let posted = job.map(|job| Posted { state: job.record().state(), job: Arc::new(job) });
+        self.write().replace(id, posted);
     }
 
     /// Tells nothing any more but this reason; the first one counts.
@@ -53,20 +59,30 @@ impl Records {
     }
 
     pub(crate) fn job(&self, id: JobId) -> Result<Option<JobRecord>> {
-        let job = self.read()?.jobs.get(&id).cloned();
+        let job = self.read()?.job(id);
         Ok(job.map(|job| job.record()))
     }
 
     pub(crate) fn job_by_key(&self, key: &JobKey) -> Result<Option<JobRecord>> {
-        let job = self.read()?.jobs.values().find(|job| job.facts.key == *key).cloned();
+        let job = self.read()?.snapshots().find(|job| job.facts.key == *key).cloned();
         Ok(job.map(|job| job.record()))
     }
 
     /// All of them, by number.
     pub(crate) fn jobs(&self) -> Result<Vec<JobRecord>> {
         // Nobody is kept waiting while ten thousand records are put together.
-        let jobs: Vec<_> = self.read()?.jobs.values().cloned().collect();
+        let jobs: Vec<_> = self.read()?.snapshots().cloned().collect();
         Ok(jobs.iter().map(|job| job.record()).collect())
+    }
+
+    /// All of them in numbers, and the first `most` that are unfinished; costs what these few do.
+    pub(crate) fn overview(&self, most: usize) -> Result<Overview> {
+        let (totals, first) = {
+            let board = self.read()?;
+            let first: Vec<_> = board.unfinished.iter().take(most).filter_map(|&id| board.job(id)).collect();
+            (board.totals.clone(), first)
+        };
+        Ok(Overview { totals, unfinished: first.iter().map(|job| job.record()).collect() })
     }
 
     fn read(&self) -> Result<RwLockReadGuard<'_, Board>> {
@@ -79,6 +95,34 @@ impl Records {
 
     fn write(&self) -> RwLockWriteGuard<'_, Board> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Board {
+    fn replace(&mut self, id: JobId, posted: Option<Posted>) {
+        if let Some(posted) = &posted {
+            self.totals.add(posted.state, &posted.job.file_counts());
+        }
+        if posted.as_ref().is_some_and(|posted| !posted.state.is_final()) {
+            self.unfinished.insert(id);
+        } else {
+            self.unfinished.remove(&id);
+        }
+        let before = match posted {
+            Some(posted) => self.jobs.insert(id, posted),
+            None => self.jobs.remove(&id),
+        };
+        if let Some(before) = before {
+            self.totals.take(before.state, &before.job.file_counts());
+        }
+    }
+
+    fn job(&self, id: JobId) -> Option<Arc<Snapshot>> {
+        self.jobs.get(&id).map(|posted| Arc::clone(&posted.job))
+    }
+
+    fn snapshots(&self) -> impl Iterator<Item = &Arc<Snapshot>> {
+        self.jobs.values().map(|posted| &posted.job)
     }
 }
 
@@ -142,7 +186,9 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use skyhaul_model::{Query, Source};
+    use proptest::collection::vec;
+    use proptest::{option, prop_assert_eq, proptest};
+    use skyhaul_model::{Intent, Query, Source};
 
     use super::*;
 
@@ -169,6 +215,24 @@ mod tests {
         assert_eq!(all, [JobId(1), JobId(2)]);
         records.post(JobId(1), None);
         assert_eq!(records.job(JobId(1)).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_overview_is_that_of_a_recount(posts in vec((0u64..9, option::of((0u64..4, 0u64..4, 0u64..4, 0u8..3))), 0..60)) {
+            let records = Records::default();
+            for (id, job) in posts {
+                let job = job.map(|(files_done, files_failed, active, intent)| {
+                    let intent = [Intent::Run, Intent::Paused, Intent::Cancelled][usize::from(intent)];
+                    let row = JobRow { files: 9, files_done, files_failed, intent, plan: Plan::Planned, ..JobRow::default() };
+                    Snapshot { row, active, ..snapshot(id) }
+                });
+                records.post(JobId(id), job);
+                for most in [0, 2, 9] {
+                    prop_assert_eq!(records.overview(most).unwrap(), Overview::of(records.jobs().unwrap(), most));
+                }
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod conformance;
 mod error;
 mod job;
 mod memory;
+mod overview;
 mod page;
 mod plan;
 
@@ -27,6 +28,7 @@ pub use claim::{
 pub use error::QueueError;
 pub use job::{Created, Input, JobUpdate, NewJob, Requeued, SecretHeader};
 pub use memory::MemoryQueue;
+pub use overview::{Overview, Totals};
 pub use page::{FilePage, FileQuery, WindowPage, WindowQuery};
 pub use plan::{ClaimedWindow, PlanOutcome, WindowOutcome};
 
@@ -57,6 +59,12 @@ pub trait JobQueue: Send + Sync {
     /// All jobs, by number.
     async fn jobs(&self) -> Result<Vec<JobRecord>>;
 
+    /// All jobs at a glance, with the first `most` that are unfinished. Reads them all; a queue that keeps count
+    /// answers without.
+    async fn overview(&self, most: usize) -> Result<Overview> {
+        Ok(Overview::of(self.jobs().await?, most))
+    }
+
     /// Changes what a person may change of a job.
     ///
     /// # Errors
@@ -64,7 +72,8 @@ pub trait JobQueue: Send + Sync {
     async fn update_job(&self, id: JobId, update: JobUpdate) -> Result<()>;
 
     /// Changes what a person wants of a job. Setting the intent it has already is fine. A job that is
-    /// cancelled and told to run again goes on with the files it still lacks. Claims that are out stay
+    /// cancelled and told to run again goes on with the files it still lacks. One that had come to its end and is
+    /// cancelled ends anew. Claims that are out stay
     /// valid whatever the intent: their ends are recorded as ever.
     async fn set_intent(&self, id: JobId, intent: Intent, now: Timestamp) -> Result<()>;
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use skyhaul_engine::{Counts, Progress};
 use skyhaul_http::{ClosedReason, Counters, HostStatus, Waits};
-use skyhaul_model::{ErrorKind, FileCounts, JobRecord, JobState};
+use skyhaul_model::{ErrorKind, FileCounts, JobState};
+use skyhaul_queue::Overview;
 
 pub(crate) use self::process::Usage;
 pub(crate) use self::text::CONTENT_TYPE;
@@ -18,27 +19,18 @@ use self::text::{Family, Page};
 use crate::wire::EngineInfo;
 
 /// Jobs that have samples of their own.
-const JOBS_MAX: usize = 50;
+pub(crate) const JOBS_MAX: usize = 50;
 
 /// Hosts that have samples of their own.
 const HOSTS_MAX: usize = 20;
-
-const STATES: [JobState; 7] = [
-    JobState::Planning,
-    JobState::Queued,
-    JobState::Running,
-    JobState::Paused,
-    JobState::Completed,
-    JobState::Failed,
-    JobState::Cancelled,
-];
 
 /// Everything that is measured, at one moment.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) info: &'a EngineInfo,
     pub(crate) followers: usize,
-    pub(crate) jobs: &'a [JobRecord],
+    /// Of all jobs; not the jobs, so that looking costs the same however many there are.
+    pub(crate) jobs: &'a Overview,
     pub(crate) progress: &'a Progress,
     pub(crate) counts: &'a Counts,
     /// Of the HTTP client, where there is one.
@@ -69,13 +61,13 @@ fn engine(page: &mut Page, facts: &Facts<'_>) {
     page.family(&families::STARTED).value(facts.info.started_at.as_second());
     page.family(&families::PAGES).value(facts.followers);
     let mut samples = page.family(&families::JOBS);
-    for state in STATES {
-        let count = facts.jobs.iter().filter(|job| job.state() == state).count();
-        samples.labelled([state.as_str()], count);
+    let totals = &facts.jobs.totals;
+    for state in JobState::ALL {
+        samples.labelled([state.as_str()], totals.jobs(state));
     }
     let mut samples = page.family(&families::FILES);
     for (state, of) in FILE_STATES {
-        samples.labelled([state], facts.jobs.iter().map(|job| of(&job.files)).sum::<u64>());
+        samples.labelled([state], of(&totals.files()));
     }
     page.family(&families::IN_FLIGHT).value(facts.progress.in_flight.len());
     page.family(&families::RATE).value(facts.progress.rate_bytes_per_s);
@@ -106,15 +98,15 @@ const FILE_STATES: [Named<FileCounts, u64>; 4] = [
 ];
 
 fn jobs(page: &mut Page, facts: &Facts<'_>) {
-    let unfinished: Vec<_> = facts.jobs.iter().filter(|job| !job.state().is_final()).take(JOBS_MAX).collect();
+    let unfinished = &facts.jobs.unfinished;
     let mut samples = page.family(&families::JOB_FILES);
-    for job in &unfinished {
+    for job in unfinished {
         for (state, of) in FILE_STATES {
             samples.labelled([&job.id.to_string(), state], of(&job.files));
         }
     }
     let mut samples = page.family(&families::JOB_DONE);
-    for job in &unfinished {
+    for job in unfinished {
         samples.labelled([&job.id.to_string()], job.bytes.done);
     }
     let paces = || facts.progress.paces.iter().take(JOBS_MAX);
@@ -196,7 +188,7 @@ mod tests {
     use jiff::Timestamp;
     use skyhaul_engine::JobPace;
     use skyhaul_http::{Closed, HostCounters};
-    use skyhaul_model::JobId;
+    use skyhaul_model::{JobId, JobRecord};
     use skyhaul_queue::conformance::fixture;
     use skyhaul_queue::{JobQueue, MemoryQueue};
 
@@ -225,10 +217,10 @@ mod tests {
         for number in 0..jobs {
             queue.create_job(fixture::new_job(&format!("/o/{number}")), fixture::at(0)).await.unwrap();
         }
-        let jobs = queue.jobs().await.unwrap();
+        let jobs = queue.overview(JOBS_MAX).await.unwrap();
         let hosts = (0..hosts).map(|n| host(n, (n % 3 == 1).then_some(ClosedReason::Away))).collect();
         let pace = |job: &JobRecord| JobPace { job: job.id, rate_bytes_per_s: 7, eta_s: Some(9) };
-        let progress = Progress { paces: jobs.iter().map(pace).collect(), ..Progress::default() };
+        let progress = Progress { paces: jobs.unfinished.iter().map(pace).collect(), ..Progress::default() };
         let (counts, usage) = (Counts::default(), Usage::current());
         let http = Some((Counters::default(), hosts));
         let facts = Facts {

@@ -75,7 +75,8 @@ pub(crate) fn set_limits(desk: &Desk, wanted: LimitsBody) -> Reply {
 /// The metrics, as they are at this moment.
 pub(crate) async fn metrics(desk: &Desk) -> Reply {
     let usage = tokio::task::spawn_blocking(Usage::current).await.ok().flatten();
-    let (jobs, progress) = (desk.queue.jobs().await?, Arc::clone(&desk.engine.progress.borrow()));
+    let jobs = desk.queue.overview(metrics::JOBS_MAX).await?;
+    let progress = Arc::clone(&desk.engine.progress.borrow());
     let instruments = &desk.engine.instruments;
     let facts = Facts {
         info: &desk.info(),

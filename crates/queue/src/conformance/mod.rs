@@ -18,7 +18,7 @@ pub mod work;
 
 use skyhaul_model::{FileState, JobRecord, Proof, WindowState};
 
-use crate::{JobQueue, Queue, WindowQuery};
+use crate::{JobQueue, Overview, Queue, WindowQuery};
 
 /// Makes a test of each case. `$make` is an async function without arguments that returns a fresh queue
 /// and whatever has to live as long as it (a folder, say).
@@ -122,9 +122,13 @@ macro_rules! conformance_tests {
 /// # Panics
 /// When they differ.
 pub async fn check_counters(queue: &dyn Queue) {
-    for job in JobQueue::jobs(queue).await.unwrap() {
-        check_files(queue, &job).await;
-        check_windows(queue, &job).await;
+    let jobs = JobQueue::jobs(queue).await.unwrap();
+    for job in &jobs {
+        check_files(queue, job).await;
+        check_windows(queue, job).await;
+    }
+    for most in [1, jobs.len()] {
+        assert_eq!(queue.overview(most).await.unwrap(), Overview::of(jobs.clone(), most));
     }
 }
 
