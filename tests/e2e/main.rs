@@ -38,6 +38,7 @@ mod resume;
 mod retention;
 mod roots;
 mod service;
+mod sharing;
 mod standing;
 mod steering;
 mod troubles;

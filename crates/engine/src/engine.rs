@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use skyhaul_http::Fetch;
 use skyhaul_model::{Intent, JobId, JobRecord};
-use skyhaul_queue::{ClaimFilter, ClaimRequest, ClaimedWindow, Queue, WindowOutcome};
+use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Queue, WindowOutcome};
 use skyhaul_transfer::Spare;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -18,9 +18,11 @@ use crate::outcomes::forgive_gone;
 use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
+use crate::retention::Clearing;
 use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
 use crate::standing::Rounds;
 use crate::tally::Tally;
+use crate::turns::Turns;
 use crate::urgency::Urgency;
 use crate::work::Work;
 
@@ -42,6 +44,7 @@ pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) jobs: Jobs,
     pub(crate) work: Work,
+    pub(crate) turns: Turns,
     pub(crate) planning: Planning,
     pub(crate) publisher: Publisher,
     pub(crate) progress: watch::Sender<Arc<Progress>>,
@@ -52,6 +55,7 @@ pub struct Engine {
     pub(crate) tally: Arc<Tally>,
     pub(crate) urgency: Urgency,
     pub(crate) rounds: Rounds,
+    pub(crate) clearing: Option<Clearing>,
     /// Jobs that are shown without having files in work.
     pub(crate) beside: Vec<JobRecord>,
     pub(crate) ticks: u64,
@@ -80,6 +84,7 @@ impl Engine {
                 settings.boot.clone(),
                 Spare::new(settings.connections),
             ),
+            turns: Turns::default(),
             planning: Planning::new(Arc::clone(&queue), Arc::clone(&tally)),
             publisher: Publisher::new(Arc::clone(&queue)),
             progress: watch::Sender::new(Arc::default()),
@@ -90,6 +95,7 @@ impl Engine {
             tally,
             urgency: Urgency::default(),
             rounds: Rounds::new(),
+            clearing: None,
             beside: Vec::new(),
             ticks: 0,
             queue,
@@ -164,9 +170,13 @@ impl Engine {
             let published = self.publisher.next().await?;
             self.on_published(published).await?;
         }
+        for claim in self.turns.give_up(|_| true) {
+            self.release(&claim).await?;
+        }
         self.jobs.refresh().await?;
         self.show_progress();
         self.let_go_of_all().await?;
+        self.end_clearing().await?;
         let wanted = self.wanted().await?;
         self.hooks.note_ends(&wanted);
         self.hooks.end(stop).await;
@@ -205,7 +215,8 @@ impl Engine {
 
     /// Claims files and begins to fetch them, unless publishing lags far behind.
     async fn begin_files(&mut self) -> Result<(), EngineError> {
-        let taken = self.work.len() + self.publisher.backlog() / 4;
+        self.begin_waiting().await?;
+        let taken = self.work.len() + self.turns.waiting() + self.publisher.backlog() / 4;
         let mut room = self.settings.workers.saturating_sub(taken);
         while room > 0 {
             let begun = self.begin_some(room).await?;
@@ -223,25 +234,48 @@ impl Engine {
     async fn begin_some(&mut self, room: usize) -> Result<Begun, EngineError> {
         let limit = if self.jobs.any_tight() { room.min(A_FEW) } else { room };
         let mut request = self.claim_request(limit);
-        request.filter = request.filter.without(&self.jobs.waiting_for_themselves());
+        let filter = request.filter.without(&self.jobs.waiting_for_themselves());
+        request.filter = filter.without(&self.turns.jobs_with_enough());
         let mut begun = Begun::default();
         for claim in self.queue.claim_files(request).await? {
-            match self.jobs.take(claim.file.job).await? {
-                Ok(job) if job.stop.is_cancelled() => self.release(&claim).await?,
-                Ok(job) if job.terms.are_tight() && begun.files >= A_FEW => self.release(&claim).await?,
-                Ok(job) => {
-                    begun.files += 1;
-                    begun.tight += usize::from(job.terms.are_tight());
-                    self.hooks.note_work(claim.file.job);
-                    self.work.begin(claim, job);
-                }
-                Err(reason) => {
-                    self.release(&claim).await?;
-                    self.hold(claim.file.job, reason).await?;
-                }
-            }
+            self.begin_claimed(claim, &mut begun).await?;
         }
         Ok(begun)
+    }
+
+    /// Begins those that waited for another job's turn which has ended, and gives back those of jobs that are stopped.
+    async fn begin_waiting(&mut self) -> Result<(), EngineError> {
+        let jobs = &self.jobs;
+        let over = self.turns.give_up(|job| jobs.get(job).is_none_or(|job| job.stop.is_cancelled()));
+        let next = self.turns.next(|job| jobs.get(job).map_or(0, |job| job.record.priority));
+        for claim in over {
+            self.release(&claim).await?;
+        }
+        for claim in next {
+            self.begin_claimed(claim, &mut Begun::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a file, has it wait for its turn, or gives it back where its job cannot go on.
+    async fn begin_claimed(&mut self, claim: Claim, begun: &mut Begun) -> Result<(), EngineError> {
+        let job = match self.jobs.take(claim.file.job).await? {
+            Ok(job) if job.stop.is_cancelled() => return self.release(&claim).await,
+            Ok(job) if job.terms.are_tight() && begun.files >= A_FEW => return self.release(&claim).await,
+            Ok(job) => job,
+            Err(reason) => {
+                self.release(&claim).await?;
+                return self.hold(claim.file.job, reason).await;
+            }
+        };
+        // One that cannot land anywhere is never dealt.
+        let Ok(path) = &claim.spec.path else { return Ok(()) };
+        let Some(claim) = self.turns.take(job.root.final_path(path), claim) else { return Ok(()) };
+        begun.files += 1;
+        begun.tight += usize::from(job.terms.are_tight());
+        self.hooks.note_work(claim.file.job);
+        self.work.begin(claim, job);
+        Ok(())
     }
 
     pub(crate) fn claim_request(&self, limit: usize) -> ClaimRequest {
@@ -324,48 +358,94 @@ pub(crate) fn is_runnable(job: &JobRecord) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{JobPolicy, Query, Source, WindowId, WindowRecord, WindowState, WindowTarget};
-    use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
+    use skyhaul_model::{JobPolicy, Query, Source};
+    use skyhaul_queue::{JobQueue, NewJob, WorkQueue};
 
     use super::*;
-    use crate::nowhere::{Nowhere, at_work, settings};
+    use crate::nowhere::{idle, job_of_list, listed, settings, window};
 
     #[tokio::test]
     async fn a_job_that_is_removed_before_its_listing_begins_does_not_end_the_engine() {
-        let queue = Arc::new(MemoryQueue::new());
-        let mut engine = Engine::new(Arc::clone(&queue) as _, Arc::new(Nowhere), settings());
+        let (mut engine, queue) = idle(settings());
         let (datasets, intervals, sites, devices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // One that cannot be listed anyway: its window is settled at once.
         let source = Source::Archive { api: "no url".to_owned(), datasets, intervals, sites, devices };
-        let (query, policy, headers) =
-            (Query { source, out: "/o".to_owned() }, JobPolicy::default(), Vec::new());
-        let new = NewJob { query, policy, name: None, priority: 0, headers, input: None };
+        let new = NewJob {
+            query: Query { source, out: "/o".to_owned() },
+            ..job_of_list("", std::path::Path::new("/o"))
+        };
         let id = queue.create_job(new, Timestamp::UNIX_EPOCH).await.unwrap().id;
         let record = queue.job(id).await.unwrap().unwrap();
         queue.remove_job(id).await.unwrap();
-        let window = WindowRecord {
-            id: WindowId(0),
-            target: WindowTarget::Slice { offset: 0, length: 9, first_line: 1 },
-            state: WindowState::Pending,
-            failures: 0,
-            error: None,
-            not_before: None,
-        };
-        engine.begin_listing(ClaimedWindow { job: id, window }, record).await.unwrap();
+        engine.begin_listing(ClaimedWindow { job: id, window: window() }, record).await.unwrap();
         assert_eq!(engine.planning.windows(), 0);
     }
 
     #[tokio::test]
     async fn a_job_that_limits_itself_begins_a_few_files_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let policy =
-            |request_interval_us| JobPolicy { min_free: 0, request_interval_us, ..JobPolicy::default() };
-        for (interval, expected) in [(Some(1), A_FEW), (None, settings().workers)] {
-            let out = dir.path().join(expected.to_string());
-            std::fs::create_dir(&out).unwrap();
-            let (mut engine, _) = at_work(policy(interval), &out).await;
+        for (request_interval_us, expected) in [(Some(1), A_FEW), (None, settings().workers)] {
+            let (mut engine, _) = idle(settings());
+            let new = job_of_list("", dir.path());
+            let policy = JobPolicy { request_interval_us, ..new.policy.clone() };
+            listed(&engine, NewJob { policy, ..new }).await;
             engine.begin_files().await.unwrap();
             assert_eq!(engine.work.len(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_dealt_anew_while_it_is_in_work_is_not_begun_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        listed(&engine, job_of_list("", dir.path())).await;
+        let first = queue.claim_files(engine.claim_request(1)).await.unwrap().remove(0);
+        engine.begin_claimed(first.clone(), &mut Begun::default()).await.unwrap();
+        // The clock jumps to where the claim has expired.
+        let ClaimRequest { until, .. } = engine.claim_request(1);
+        let later = ClaimRequest { now: until, ..engine.claim_request(1) };
+        let again = queue.claim_files(later).await.unwrap().remove(0);
+        assert_eq!(again.file, first.file);
+        engine.begin_claimed(again, &mut Begun::default()).await.unwrap();
+        assert_eq!((engine.work.len(), engine.turns.waiting()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn files_that_another_job_fetches_wait_for_it_and_leave_its_others_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        let first = listed(&engine, job_of_list("a", dir.path())).await;
+        let second = listed(&engine, job_of_list("b", dir.path())).await;
+        let begun_of =
+            |engine: &Engine, job| engine.work.shown().iter().filter(|shown| shown.job == job).count();
+        while engine.work.len() + engine.turns.waiting() < settings().workers {
+            engine.begin_files().await.unwrap();
+        }
+        let (begun, waiting) = (begun_of(&engine, first), engine.turns.waiting());
+        assert_eq!((begun_of(&engine, second), begun + waiting), (0, settings().workers));
+        queue.set_intent(first, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
+        engine.jobs.refresh().await.unwrap();
+        while begun_of(&engine, first) > 0 {
+            let finished = engine.work.next().await.unwrap();
+            engine.on_finished(finished).await.unwrap();
+        }
+        engine.begin_files().await.unwrap();
+        assert!(begun_of(&engine, second) >= waiting && engine.turns.waiting() == 0);
+        queue.set_intent(second, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_paused_waits_for_no_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        listed(&engine, job_of_list("a", dir.path())).await;
+        let second = listed(&engine, job_of_list("b", dir.path())).await;
+        engine.begin_files().await.unwrap();
+        assert!(engine.turns.waiting() > 0);
+        queue.set_intent(second, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
+        engine.jobs.refresh().await.unwrap();
+        engine.begin_files().await.unwrap();
+        assert_eq!(engine.turns.waiting(), 0);
+        assert_eq!(queue.job(second).await.unwrap().unwrap().files.active, 0);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use skyhaul_archive::Archive;
 use skyhaul_http::{Fetch, Terms, Treated, Treatment};
-use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobPolicy, JobRecord, Source};
+use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobKey, JobPolicy, JobRecord, Source};
 use skyhaul_queue::{Queue, QueueError, SecretHeader};
 use skyhaul_transfer::OutputRoot;
 use tokio::time::Instant;
@@ -54,6 +54,8 @@ pub(crate) struct Jobs {
     fetch: Arc<dyn Fetch>,
     stop: CancellationToken,
     in_hand: HashMap<JobId, InHand>,
+    /// Queries whose earlier jobs' partial files are being removed.
+    shut: HashSet<JobKey>,
     terms: AllTerms,
     /// What stops the planning of each job.
     planned: HashMap<JobId, CancellationToken>,
@@ -81,6 +83,7 @@ impl Jobs {
             fetch,
             stop,
             in_hand: HashMap::new(),
+            shut: HashSet::new(),
             terms,
             planned: HashMap::new(),
             patience: HashMap::new(),
@@ -180,6 +183,16 @@ impl Jobs {
         Ok(())
     }
 
+    /// Has jobs of these queries not taken in hand until [`Jobs::open_again`]: their partial files are being removed.
+    pub(crate) fn keep_shut(&mut self, keys: impl Iterator<Item = JobKey>) {
+        self.shut.extend(keys);
+    }
+
+    /// All jobs may be taken in hand again.
+    pub(crate) fn open_again(&mut self) {
+        self.shut.clear();
+    }
+
     /// Leaves a job alone for a while: that its disk is well again would only show in another attempt.
     pub(crate) fn be_patient(&mut self, id: JobId) {
         self.patience.insert(id, Instant::now() + PATIENCE);
@@ -238,7 +251,8 @@ impl Jobs {
         let id = record.id;
         let record = self.terms.held(record);
         // They would share their partial files.
-        if self.in_hand.values().any(|other| other.record.key == record.key) {
+        let is_in_hand = self.in_hand.values().any(|other| other.record.key == record.key);
+        if is_in_hand || self.shut.contains(&record.key) {
             return Ok(Err(put_away()));
         }
         let headers = match header_map(&self.queue.secret_headers(id).await?) {
@@ -286,24 +300,14 @@ fn header_map(headers: &[SecretHeader]) -> Result<HeaderMap, FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use skyhaul_model::{JobPolicy, Query};
-    use skyhaul_queue::{JobQueue, MemoryQueue, NewJob};
+    use skyhaul_queue::{JobQueue, MemoryQueue};
 
     use super::*;
-    use crate::nowhere::Nowhere;
+    use crate::nowhere::{Nowhere, job_of_list};
 
     fn jobs_of(queue: &Arc<MemoryQueue>) -> Jobs {
         let policy = JobPolicy::default();
         Jobs::new(Arc::clone(queue) as _, Arc::new(Nowhere), policy, CancellationToken::new())
-    }
-
-    fn new_job(out: &Path) -> NewJob {
-        let query = Query { source: Source::Manifest { digest: "d".into() }, out: out.display().to_string() };
-        let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
-        let (name, priority, headers, input) = (None, 0, Vec::new(), None);
-        NewJob { query, policy, name, priority, headers, input }
     }
 
     #[tokio::test]
@@ -311,7 +315,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let queue = Arc::new(MemoryQueue::new());
         let mut jobs = jobs_of(&queue);
-        let new = || new_job(dir.path());
+        let new = || job_of_list("d", dir.path());
         let first = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
         assert!(jobs.take(first).await.unwrap().is_ok());
         queue.remove_job(first).await.unwrap();
@@ -325,7 +329,8 @@ mod tests {
     async fn a_job_that_is_removed_while_it_is_opened_is_no_trouble_of_the_engine() {
         let dir = tempfile::tempdir().unwrap();
         let queue = Arc::new(MemoryQueue::new());
-        let id = queue.create_job(new_job(dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let id =
+            queue.create_job(job_of_list("d", dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
         let record = queue.job(id).await.unwrap().unwrap();
         queue.remove_job(id).await.unwrap();
         assert_eq!(jobs_of(&queue).open(record).await.unwrap().err(), Some(removed(id)));
@@ -335,7 +340,8 @@ mod tests {
     async fn a_job_without_files_in_hand_takes_up_a_limit_that_was_changed() {
         let dir = tempfile::tempdir().unwrap();
         let queue = Arc::new(MemoryQueue::new());
-        let id = queue.create_job(new_job(dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let id =
+            queue.create_job(job_of_list("d", dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
         let mut record = queue.job(id).await.unwrap().unwrap();
         let mut jobs = jobs_of(&queue);
         let terms = jobs.terms.of(&*queue, &record).await.unwrap();

@@ -22,6 +22,7 @@ mod slices;
 mod standing;
 mod tally;
 mod terms;
+mod turns;
 mod upkeep;
 mod urgency;
 mod work;

@@ -1,4 +1,4 @@
-//! For tests: a network that nobody answers on, and an engine on it.
+//! For tests: a network that nobody answers on, an engine on it, and jobs for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use skyhaul_http::{Fetch, FetchError, Request, Response};
-use skyhaul_model::{FileSpec, JobId, JobPolicy, NewWindow, Query, RelPath, Source, WindowTarget};
-use skyhaul_queue::{JobQueue, LeaseOwner, MemoryQueue, NewJob, PlanOutcome, PlanQueue, WindowOutcome};
+use skyhaul_model::{
+    FileSpec, JobId, JobPolicy, NewWindow, Query, RelPath, Source, WindowId, WindowRecord, WindowState,
+    WindowTarget,
+};
+use skyhaul_queue::{LeaseOwner, MemoryQueue, NewJob, PlanOutcome, WindowOutcome};
 
 use crate::{Engine, OnFullDisk, Scope, Settings, WhenIdle};
 
@@ -37,16 +40,36 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// An engine, and a job of a hundred files for it.
-pub(crate) async fn at_work(policy: JobPolicy, out: &Path) -> (Engine, JobId) {
+/// An engine for every job of a queue in memory, and that queue.
+pub(crate) fn idle(settings: Settings) -> (Engine, Arc<MemoryQueue>) {
     let queue = Arc::new(MemoryQueue::new());
-    let engine = Engine::new(Arc::clone(&queue) as _, Arc::new(Nowhere), settings());
-    let source = Source::Urls { digest: String::new(), base: None };
+    (Engine::new(Arc::clone(&queue) as _, Arc::new(Nowhere), settings), queue)
+}
+
+/// The job of a list; another one with every digest.
+pub(crate) fn job_of_list(digest: &str, out: &Path) -> NewJob {
+    let source = Source::Urls { digest: digest.to_owned(), base: None };
     let query = Query { source, out: out.display().to_string() };
-    let new = NewJob { query, policy, name: None, priority: 0, headers: Vec::new(), input: None };
+    let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
+    NewJob { query, policy, name: None, priority: 0, headers: Vec::new(), input: None }
+}
+
+/// A piece of a list.
+pub(crate) fn slice() -> WindowTarget {
+    WindowTarget::Slice { offset: 0, length: 9, first_line: 1 }
+}
+
+/// A window that nothing has come of yet.
+pub(crate) fn window() -> WindowRecord {
+    let (state, failures, error, not_before) = (WindowState::Pending, 0, None, None);
+    WindowRecord { id: WindowId(0), target: slice(), state, failures, error, not_before }
+}
+
+/// Gives an engine a job, listed with the files `0` to `99`.
+pub(crate) async fn listed(engine: &Engine, new: NewJob) -> JobId {
+    let queue = &engine.queue;
     let id = queue.create_job(new, Timestamp::UNIX_EPOCH).await.unwrap().id;
-    let target = WindowTarget::Slice { offset: 0, length: 9, first_line: 1 };
-    let windows = PlanOutcome::Windows(vec![NewWindow { target }]);
+    let windows = PlanOutcome::Windows(vec![NewWindow { target: slice() }]);
     queue.settle_plan(id, windows, Timestamp::UNIX_EPOCH).await.unwrap();
     let claimed = queue.claim_windows(engine.claim_request(1)).await.unwrap();
     let file = |number: u32| FileSpec {
@@ -59,5 +82,5 @@ pub(crate) async fn at_work(policy: JobPolicy, out: &Path) -> (Engine, JobId) {
     queue.stage_files(id, window, (0..100).map(file).collect()).await.unwrap();
     let listed = WindowOutcome::Listed { bytes: None };
     queue.settle_window(id, window, listed, Timestamp::UNIX_EPOCH).await.unwrap();
-    (engine, id)
+    id
 }

@@ -15,7 +15,12 @@ impl Engine {
     /// Workers have ended.
     pub(crate) async fn on_finished(&mut self, finished: Vec<Finished>) -> Result<(), EngineError> {
         for finished in finished {
+            let file = finished.claim.file;
+            let goes_on = finished.is_to_be_published();
             self.on_end(finished).await?;
+            if !goes_on {
+                self.turns.end(file);
+            }
         }
         Ok(())
     }
@@ -63,6 +68,7 @@ impl Engine {
     /// A batch has been published, wholly or in part.
     pub(crate) async fn on_published(&mut self, published: Vec<Published>) -> Result<(), EngineError> {
         for file in published {
+            self.turns.end(file.claim.file);
             if let Err(error) = &file.result {
                 self.tally.note(|counts| counts.failure(error.kind));
             }

@@ -292,23 +292,16 @@ fn forgive_removed(settled: Result<(), QueueError>) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{Backoff, ErrorKind, FileError, WindowId, WindowRecord, WindowState};
+    use skyhaul_model::{Backoff, ErrorKind, FileError};
     use skyhaul_queue::MemoryQueue;
 
     use super::*;
+    use crate::nowhere::window;
 
     #[tokio::test]
     async fn a_job_that_is_removed_while_it_is_listed_ends_nothing_but_its_listing() {
-        let mut planning = Planning::new(Arc::new(MemoryQueue::new()), Arc::default());
-        let window = WindowRecord {
-            id: WindowId(0),
-            target: WindowTarget::Slice { offset: 0, length: 9, first_line: 1 },
-            state: WindowState::Pending,
-            failures: 0,
-            error: None,
-            not_before: None,
-        };
-        let claim = ClaimedWindow { job: JobId(1), window };
+        let mut planning = planning();
+        let claim = ClaimedWindow { job: JobId(1), window: window() };
         planning.begin_window(claim, 0, None, CancellationToken::new());
         planning.settle_next().await.unwrap();
         assert!(planning.is_idle() && planning.windows() == 0);

@@ -49,6 +49,13 @@ pub(crate) struct Finished {
     pub(crate) took: Duration,
 }
 
+impl Finished {
+    /// Whether whole bytes go to the publisher: then the file's turn is not over.
+    pub(crate) fn is_to_be_published(&self) -> bool {
+        matches!(self.what, What::Transferred(End::Whole(_)) | What::Recovered(Recovery::Part(_)))
+    }
+}
+
 /// What a task found or did.
 pub(crate) enum What {
     Transferred(End),
@@ -83,14 +90,8 @@ impl Work {
         self.tasks.len()
     }
 
-    /// Begins a claimed file: looks after its sealed bytes, or transfers it.
-    ///
-    /// One that is in work already was dealt anew because the clock had jumped: its task goes on, under the new claim.
-    /// Given back, it would be dealt again and again until that task ends.
+    /// Begins a claimed file, whose turn it is: looks after its sealed bytes, or transfers it.
     pub(crate) fn begin(&mut self, claim: Claim, job: &InHand) {
-        if self.in_work.contains_key(&claim.file) {
-            return;
-        }
         let Some(mut assignment) = self.assignment(&claim, job) else { return };
         let meter = Arc::new(Meter::default());
         let stop = job.stop.child_token();
@@ -266,31 +267,5 @@ fn attempt(claim: &Claim, failure: Failure, failures: u32, end: AttemptEnd) -> F
         received: failure.received,
         no_resume: failure.no_resume,
         end,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use skyhaul_queue::ClaimRequest;
-
-    use super::*;
-    use crate::nowhere::at_work;
-
-    #[tokio::test]
-    async fn a_file_that_is_dealt_anew_while_it_is_in_work_is_not_begun_twice() {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = JobPolicy { min_free: 0, ..JobPolicy::default() };
-        let (mut engine, id) = at_work(policy, dir.path()).await;
-        let first = engine.queue.claim_files(engine.claim_request(1)).await.unwrap().remove(0);
-        let job = engine.jobs.take(id).await.unwrap().unwrap();
-        engine.work.begin(first.clone(), job);
-        // The clock jumps to where the claim has expired.
-        let ClaimRequest { until, .. } = engine.claim_request(1);
-        let later = ClaimRequest { now: until, ..engine.claim_request(1) };
-        let again = engine.queue.claim_files(later).await.unwrap().remove(0);
-        assert_eq!(again.file, first.file);
-        let job = engine.jobs.take(id).await.unwrap().unwrap();
-        engine.work.begin(again, job);
-        assert_eq!(engine.work.len(), 1);
     }
 }
