@@ -43,6 +43,10 @@ impl Applier<'_> {
             Event::Created(_) | Event::Chunk { .. } => {}
             Event::Changed(_) => self.row.settings_at = Some(mark.offset),
             Event::Intent { intent, at } => {
+                // Told only when it changes. Cancelling is an end of its own, of a job that had come to one too.
+                if *intent == Intent::Cancelled {
+                    self.row.finished_at = None;
+                }
                 self.row.intent = *intent;
                 self.note_finish(Some(*at));
             }

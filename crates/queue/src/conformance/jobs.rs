@@ -136,7 +136,7 @@ pub async fn a_removed_job_is_gone_and_its_number_too(queue: &dyn Queue) {
     assert_eq!(job(queue, kept).await.files.total, 2);
 }
 
-/// A finishing time is that of the step that ended the job, and goes when the job goes on.
+/// A finishing time is that of the step that ended the job, its cancelling being one, and goes when the job goes on.
 pub async fn finishing_times_are_set_once_and_cleared(queue: &dyn Queue) {
     let empty = queue.create_job(new_job("empty"), at(1)).await.unwrap().id;
     assert_eq!(job(queue, empty).await.finished_at, None, "an unplanned job is not finished");
@@ -150,9 +150,14 @@ pub async fn finishing_times_are_set_once_and_cleared(queue: &dyn Queue) {
     finish(queue, claims[1].file, 10, 12).await;
     assert_eq!(job(queue, id).await.finished_at, Some(at(12)));
     queue.complete(vec![claims[1].file], at(13)).await.unwrap();
-    queue.set_intent(id, Intent::Cancelled, at(14)).await.unwrap();
+    queue.set_intent(id, Intent::Paused, at(14)).await.unwrap();
+    assert_eq!(job(queue, id).await.finished_at, Some(at(12)), "it had ended before");
+    for second in [14, 15] {
+        queue.set_intent(id, Intent::Cancelled, at(second)).await.unwrap();
+        assert_eq!(job(queue, id).await.finished_at, Some(at(14)), "what had ended is cancelled once");
+    }
     queue.set_intent(id, Intent::Run, at(15)).await.unwrap();
-    assert_eq!(job(queue, id).await.finished_at, Some(at(12)), "it was finished all the time");
+    assert_eq!(job(queue, id).await.finished_at, Some(at(14)), "it was finished all the time");
     queue.invalidate(vec![(claims[0].file, error("gone"))]).await.unwrap();
     assert_eq!(job(queue, id).await.finished_at, None);
     queue.set_intent(id, Intent::Cancelled, at(16)).await.unwrap();

@@ -64,6 +64,9 @@ impl JobQueue for MemoryQueue {
     async fn set_intent(&self, id: JobId, intent: Intent, now: Timestamp) -> Result<()> {
         self.change(|state| {
             let job = state.job_mut(id)?;
+            if intent == Intent::Cancelled && job.intent != Intent::Cancelled {
+                job.finished_at = None;
+            }
             job.intent = intent;
             job.note_finish(Some(now));
             Ok(())
