@@ -189,8 +189,8 @@ async fn many_requests_share_a_few_connections_and_never_one() {
     let requests = count(&seen.requests);
     assert_eq!((counters.requests, requests, counters.bytes_received), (600, 600, 600 * BODY.len() as u64));
     assert!((2..=4).contains(&counters.connections), "{counters:?}");
-    // Where the first answer takes long, others are opened meanwhile; never more than allowed.
-    assert!(count(&seen.connections) <= 8, "{}", count(&seen.connections));
+    // Where the first answer takes long, others are opened meanwhile, left when it has come, and now and then replaced.
+    assert!(count(&seen.connections) <= 2 * 8, "{}", count(&seen.connections));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
