@@ -283,3 +283,21 @@ fn the_log_can_be_json() {
     let ended = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     assert!(ended.into_iter().any(|line| line["job"] == 1 && line["state"] == "completed"), "{log}");
 }
+
+#[test]
+fn certificates_that_a_running_engine_does_not_have_are_refused_and_those_it_has_are_fine() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.write("ca.pem", include_str!("../../crates/http/tests/fixtures/ca.pem"));
+    sky.write("same.pem", include_str!("../../crates/http/tests/fixtures/ca.pem"));
+    sky.ok("engine start");
+    for command in ["submit", "pull"] {
+        let refused = sky.run(&format!("{command} {TEN_MINUTES} --out out --cacert ca.pem")).exits(1);
+        refused.tells("--cacert").tells("engine stop");
+    }
+    assert_eq!(sky.ok("jobs --json").json(), serde_json::json!([]));
+    sky.ok("engine stop");
+    sky.ok(&format!("submit {TEN_MINUTES} --out out --cacert ca.pem"));
+    sky.ok(&format!("pull {TEN_MINUTES} --out out --cacert same.pem"));
+    sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+}

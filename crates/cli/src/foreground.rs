@@ -72,10 +72,13 @@ pub(crate) async fn work(
     shift: Shift,
 ) -> Result<Worked, CliError> {
     let flags = transfer.clone();
-    let set_up = move || Ok((policy::client(&flags)?, policy::http_config(&flags)?.limits()));
-    let (client, limits) = blocking(set_up).await?;
-    let engine =
-        Engine::new(Arc::clone(&queue), Arc::new(client.clone()), settings(context, transfer, &shift));
+    let set_up = move || {
+        let client = policy::client(&flags)?;
+        let network = Network::new(client.clone(), policy::http_config(&flags)?.limits());
+        Ok((client, network.trusting(policy::certificates(&flags)?)))
+    };
+    let (client, network) = blocking(set_up).await?;
+    let engine = Engine::new(Arc::clone(&queue), Arc::new(client), settings(context, transfer, &shift));
     let engine_progress = engine.progress();
     let view = EngineView {
         progress: engine.progress(),
@@ -83,7 +86,7 @@ pub(crate) async fn work(
         started: shift.started,
         stay: CancellationToken::new(),
         scope: shift.scope.clone(),
-        instruments: instruments(context, &engine, Network::new(client, limits), &shift),
+        instruments: instruments(context, &engine, network, &shift),
     };
     let (stop, stay) = (view.stop.clone(), view.stay.clone());
     let server = serve(context, Arc::clone(&queue), view).await?;

@@ -10,7 +10,7 @@ use crate::checksums::Checksums;
 use crate::context::{Context, blocking};
 use crate::desk::Desk;
 use crate::error::CliError;
-use crate::policy::{http_config, job_policy};
+use crate::policy::{certificates, http_config, job_policy};
 use crate::{out_root, query};
 
 /// A job that is to be, and the list it brings.
@@ -18,6 +18,8 @@ use crate::{out_root, query};
 pub(crate) struct Order {
     job: NewJob,
     checksums: Option<Checksums>,
+    /// What tells the certificates that it is to be fetched with from others.
+    certificates: Option<String>,
     /// Held as long as the job may have to be placed: the temporary file goes with it.
     _list: Option<Intake>,
 }
@@ -54,6 +56,7 @@ impl Order {
             let wanted = query::read(&query, &api)?;
             // What cannot be used is refused before a folder or a job is made for it.
             http_config(&transfer)?;
+            let certificates = certificates(&transfer)?;
             let out = out_root::create(&query.out)?;
             let checksums = query.checksums.as_deref().map(Checksums::take_in).transpose()?;
             let follow = query.standing();
@@ -74,7 +77,7 @@ impl Order {
                 headers: transfer.header,
                 input,
             };
-            Ok(Self { job, checksums, _list: wanted.list })
+            Ok(Self { job, checksums, certificates, _list: wanted.list })
         })
         .await
     }
@@ -87,6 +90,11 @@ impl Order {
     /// Puts the job into the queue, or finds it there, with its list of checksums: until that is there too, an engine
     /// waits with the job. Finished files that are not what the list says are put back. Durable when it returns.
     pub(crate) async fn place(&self, desk: &Desk) -> Result<Created, CliError> {
+        if let (Some(engine), Some(wanted)) = (desk.engine(), &self.certificates)
+            && engine.engine().await?.certificates.as_ref() != Some(wanted)
+        {
+            return Err(trusts_others(engine.pid()));
+        }
         let queue = desk.jobs();
         let created = queue.create_job(self.job.clone(), Timestamp::now()).await?;
         if let Some(checksums) = &self.checksums {
@@ -104,4 +112,12 @@ impl Order {
         }
         Ok(created)
     }
+}
+
+/// An engine has its certificates from its start.
+fn trusts_others(pid: u32) -> CliError {
+    CliError::failed(format!(
+        "the engine that runs (process {pid}) was started without these certificates of --cacert"
+    ))
+    .hint("'skyhaul engine stop' ends it and keeps everything; then give the same command again")
 }

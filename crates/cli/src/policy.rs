@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use skyhaul_http::{Client, HttpConfig, RateLimit};
 use skyhaul_model::{JobPolicy, PolicyKey};
 
 use crate::args::TransferArgs;
 use crate::error::CliError;
+use crate::json::hex;
 
 /// What a job remembers of the flags that it comes with, and what they leave open.
 pub(crate) fn job_policy(flags: &TransferArgs) -> JobPolicy {
@@ -66,7 +69,7 @@ fn stated(flags: &TransferArgs) -> BTreeSet<PolicyKey> {
 pub(crate) fn http_config(flags: &TransferArgs) -> Result<HttpConfig, CliError> {
     let plain = HttpConfig::default();
     if let Some(path) = &flags.cacert {
-        check_readable(path)?;
+        File::open(path).map_err(|error| unreadable(path, &error))?;
     }
     Ok(HttpConfig {
         connections: flags.connections.unwrap_or(plain.connections),
@@ -84,10 +87,15 @@ pub(crate) fn client(flags: &TransferArgs) -> Result<Client, CliError> {
     Client::new(http_config(flags)?).map_err(|error| CliError::from_error(crate::exit::Exit::Usage, &error))
 }
 
-fn check_readable(path: &Path) -> Result<(), CliError> {
-    File::open(path).map(drop).map_err(|error| {
-        CliError::usage(format!("cannot read the certificates in {}", path.display())).because(&error)
-    })
+/// What tells the certificates of --cacert from others: the SHA-256 of their file, in hex. Blocking.
+pub(crate) fn certificates(flags: &TransferArgs) -> Result<Option<String>, CliError> {
+    let Some(path) = &flags.cacert else { return Ok(None) };
+    let pem = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    Ok(Some(hex(&Sha256::digest(pem))))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    CliError::usage(format!("cannot read the certificates in {}", path.display())).because(error)
 }
 
 /// The rate of a limit that is the same all day.

@@ -10,6 +10,7 @@ use skyhaul_http::{Client, Counters, HostStatus, Limits, RateLimit};
 pub struct Network {
     client: Client,
     limits: Mutex<Limits>,
+    certificates: Option<String>,
 }
 
 /// Limits on the wire. `docs/api.md` has the words.
@@ -26,7 +27,17 @@ impl Network {
     /// The network through this client, which was set up with these limits.
     #[must_use]
     pub fn new(client: Client, limits: Limits) -> Self {
-        Self { client, limits: Mutex::new(limits) }
+        Self { client, limits: Mutex::new(limits), certificates: None }
+    }
+
+    /// The same, of a client that trusts the certificates of a file with this SHA-256, where there is one.
+    #[must_use]
+    pub fn trusting(self, certificates: Option<String>) -> Self {
+        Self { certificates, ..self }
+    }
+
+    pub(crate) fn certificates(&self) -> Option<String> {
+        self.certificates.clone()
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -197,7 +197,8 @@ mod tests {
 
     fn info() -> EngineInfo {
         let started_at = Timestamp::from_second(1_700_000_000).unwrap();
-        EngineInfo { running: true, pid: 1, version: "0.1.0".into(), started_at, started: Started::Lasting }
+        let (version, started, certificates) = ("0.1.0".into(), Started::Lasting, None);
+        EngineInfo { running: true, pid: 1, version, started_at, started, certificates }
     }
 
     fn host(number: usize, closed: Option<ClosedReason>) -> HostStatus {

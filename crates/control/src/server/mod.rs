@@ -125,6 +125,7 @@ impl Server {
             version: file.version.clone(),
             started_at,
             started: engine.started,
+            certificates: engine.instruments.network.as_ref().and_then(|network| network.certificates()),
         };
         let stop = CancellationToken::new();
         let Instruments { tally, port, .. } = engine.instruments.clone();

@@ -30,6 +30,9 @@ pub struct EngineInfo {
     pub started_at: Timestamp,
     /// Why it was started.
     pub started: Started,
+    /// The SHA-256 of the file of certificates that it trusts beside the system's; none without one.
+    #[serde(default)]
+    pub certificates: Option<String>,
 }
 
 /// A point in the history of changes.
