@@ -19,6 +19,7 @@ use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
 use crate::retention::Clearing;
+use crate::roster::Roster;
 use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
 use crate::standing::Rounds;
 use crate::tally::Tally;
@@ -56,6 +57,7 @@ pub struct Engine {
     pub(crate) urgency: Urgency,
     pub(crate) rounds: Rounds,
     pub(crate) clearing: Option<Clearing>,
+    roster: Roster,
     /// Jobs that are shown without having files in work.
     pub(crate) beside: Vec<JobRecord>,
     pub(crate) ticks: u64,
@@ -96,6 +98,7 @@ impl Engine {
             urgency: Urgency::default(),
             rounds: Rounds::new(),
             clearing: None,
+            roster: Roster::default(),
             beside: Vec::new(),
             ticks: 0,
             queue,
@@ -319,6 +322,14 @@ impl Engine {
             wanted.extend(self.queue.job(id).await?);
         }
         Ok(wanted)
+    }
+
+    /// The same, as they were told last if nothing has changed since.
+    pub(crate) async fn known(&mut self) -> Result<Arc<[JobRecord]>, EngineError> {
+        match self.settings.scope.filter() {
+            ClaimFilter::All => Ok(self.roster.jobs(&*self.queue).await?),
+            ClaimFilter::Jobs(_) | ClaimFilter::AllBut(_) => Ok(self.wanted().await?.into()),
+        }
     }
 
     /// When something that waits for its time is due; far away if nothing does.

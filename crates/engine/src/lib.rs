@@ -16,6 +16,7 @@ mod planning;
 mod progress;
 mod publisher;
 mod retention;
+mod roster;
 mod scope;
 mod settings;
 mod slices;

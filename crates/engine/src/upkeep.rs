@@ -27,7 +27,7 @@ impl Engine {
         if self.ticks.is_multiple_of(TICKS_A_ROUND) {
             self.queue.checkpoint(self.work.received()).await?;
             self.queue.renew(self.settings.owner, Self::lease_end()).await?;
-            let wanted = self.wanted().await?;
+            let wanted = self.known().await?;
             self.planning.keep(&self.jobs.keep(&wanted));
             self.begin_rounds(&wanted).await?;
             self.begin_queries(&wanted).await?;
@@ -37,7 +37,7 @@ impl Engine {
             if let Some(priority) = self.urgency.arrival(&wanted) {
                 self.work.make_way(priority);
             }
-            self.beside = self.beside(wanted);
+            self.beside = self.beside(&wanted);
         }
         self.ticks += 1;
         self.let_go_of_settled().await?;
@@ -102,13 +102,13 @@ impl Engine {
 
     /// The jobs that have no files in work but are to be shown: those that are listed, that are held, and that
     /// stand by.
-    fn beside(&self, wanted: Vec<JobRecord>) -> Vec<JobRecord> {
+    fn beside(&self, wanted: &[JobRecord]) -> Vec<JobRecord> {
         let is_shown = |job: &JobRecord| {
             let is_listed = job.plan == Plan::Unplanned || job.windows.open() > 0;
             let is_open = job.intent == Intent::Run && !job.is_settled();
             is_open && (is_listed || job.hold.is_some()) || job.next_listing_at().is_some()
         };
-        wanted.into_iter().filter(is_shown).take(MOST_BESIDE).collect()
+        wanted.iter().filter(|job| is_shown(job)).take(MOST_BESIDE).cloned().collect()
     }
 
     /// Closes the output roots of jobs that are over, with their partial files where those are of no use, and
