@@ -6,7 +6,6 @@
 //! up a wait costs nothing.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::controller::{Allowance, Controller, End, Mark, Moment, Speech};
 use crate::counters::{HostTally, Tally};
 use crate::gate::{Entry, HostGate, Outcome, Pass, Refusal, Room, Shut};
 use crate::leftovers::Leftovers;
-use crate::pace::Pace;
+use crate::pace::Spacing;
 use crate::status::{Closed, ClosedReason, HostStatus, Waits};
 use crate::treatment::Urgency;
 
@@ -66,7 +65,7 @@ struct Door {
     gate: HostGate,
     controller: Controller,
     allowance: Allowance,
-    pace: Option<Pace>,
+    pace: Option<Spacing>,
     waits: Waits,
     /// How many go ahead of the others and have not been let in yet.
     ahead: u32,
@@ -112,7 +111,7 @@ impl Hosts {
             let mut door = lock(&host.door);
             door.allow(state.allowance);
             if repace {
-                door.pace = interval.map(spaced);
+                door.pace = interval.map(Spacing::new);
             }
             host.tell();
         }
@@ -143,7 +142,7 @@ impl Hosts {
             // Whoever holds a handle is about to enter or is inside.
             state.hosts.retain(|_, host| Arc::strong_count(host) > 1 || !lock(&host.door).gate.is_idle(now));
         }
-        let door = Door::new(state.allowance, self.outage, state.interval.map(spaced));
+        let door = Door::new(state.allowance, self.outage, state.interval.map(Spacing::new));
         let host = Arc::new(Host {
             origin: self.origin,
             tally: self.tally.host(name),
@@ -223,7 +222,7 @@ impl Host {
             return Err(Delay { reason: Reason::Room, until: None });
         }
         let pass = door.ask(at, outage)?;
-        if let Some(wait) = door.pace.as_ref().and_then(|pace| pace.take(NonZeroU32::MIN).err()) {
+        if let Some(wait) = door.pace.as_ref().and_then(|pace| pace.take().err()) {
             return Err(Delay { reason: Reason::RequestRate, until: Some(at.now + wait) });
         }
         door.gate.enter(pass);
@@ -272,7 +271,7 @@ impl Drop for GoingAhead<'_> {
 }
 
 impl Door {
-    fn new(allowance: Allowance, outage: Duration, pace: Option<Pace>) -> Self {
+    fn new(allowance: Allowance, outage: Duration, pace: Option<Spacing>) -> Self {
         let controller = Controller::new(allowance);
         let room = Room { in_flight: controller.target(), connections: allowance.connections };
         let gate = HostGate::new(room, outage);
@@ -327,10 +326,6 @@ impl Waits {
 
 fn allowance(limits: &Limits) -> Allowance {
     Allowance { connections: limits.connections, in_flight: limits.in_flight }
-}
-
-fn spaced(interval: Duration) -> Pace {
-    Pace::new(interval, NonZeroU32::MIN)
 }
 
 fn closed(wait: Duration, shut: Shut, wall_now: Timestamp) -> Closed {

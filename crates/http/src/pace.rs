@@ -41,6 +41,48 @@ impl Pace {
     }
 }
 
+/// Lets one go per interval, evenly.
+///
+/// One that goes a little late, because a timer woke it late, does not put off those behind it: else each would add its
+/// own millisecond, and two hundred requests a second would be a hundred and sixty.
+#[derive(Debug)]
+pub(crate) struct Spacing {
+    pace: Pace,
+    /// The cells of an interval, and those of the lateness that is overlooked.
+    saved_up: NonZeroU32,
+}
+
+impl Spacing {
+    /// One per `interval`.
+    pub(crate) fn new(interval: Duration) -> Self {
+        let cell = interval / PARTS.get();
+        let spared = lateness(interval).as_nanos() / cell.as_nanos().max(1);
+        let spared = u32::try_from(spared).unwrap_or(u32::MAX);
+        let saved_up = PARTS.saturating_add(spared);
+        Self { pace: Pace::new(cell, saved_up), saved_up }
+    }
+
+    /// Lets one go, or tells how long to wait before asking again.
+    pub(crate) fn take(&self) -> Result<(), Duration> {
+        // Who comes later than what is overlooked begins anew: no time is saved up that nobody used.
+        self.pace.take(self.saved_up).or_else(|_| self.pace.take(PARTS))
+    }
+}
+
+/// Into how many cells an interval is cut.
+const PARTS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// How late one may go as if it had gone in time: what timers and busy machines take, never much of a long interval.
+fn lateness(interval: Duration) -> Duration {
+    (interval / 2).clamp(Duration::from_millis(4), Duration::from_millis(25))
+}
+
+/// When one counts as gone that goes `now`, at least an `interval` behind the `last` one: see [`Spacing`].
+pub(crate) fn counted(last: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+    let due = last.map(|last| last + interval);
+    due.filter(|&due| due <= now && now - due <= lateness(interval)).unwrap_or(now)
+}
+
 #[derive(Clone, Copy, Debug)]
 struct RuntimeClock {
     origin: Instant,
@@ -68,5 +110,58 @@ mod tests {
         tokio::time::sleep(wait).await;
         assert_eq!(pace.take(NonZeroU32::MIN), Ok(()));
         assert!(pace.take(NonZeroU32::MIN).is_err());
+    }
+    /// When each of `count` goes of those that wait as they are told and are woken `late`, as `next` tells.
+    async fn gone(
+        count: usize,
+        late: Duration,
+        mut next: impl FnMut() -> Result<(), Duration>,
+    ) -> Vec<Instant> {
+        let mut gone = Vec::with_capacity(count);
+        while gone.len() < count {
+            match next() {
+                Ok(()) => gone.push(Instant::now()),
+                Err(wait) => tokio::time::sleep(wait + late).await,
+            }
+        }
+        gone
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wakes_late_puts_nobody_off() {
+        for (per_second, late) in [(2, 20), (20, 20), (200, 2), (1000, 2)] {
+            let (interval, late) = (Duration::from_secs(1) / per_second, Duration::from_millis(late));
+            let spacing = Spacing::new(interval);
+            let by_the_host = gone(200, late, || spacing.take()).await;
+            let mut last = None;
+            let by_the_owner = gone(200, late, || match last.map(|last: Instant| last + interval) {
+                Some(due) if due > Instant::now() => Err(due - Instant::now()),
+                _ => {
+                    last = Some(counted(last, interval, Instant::now()));
+                    Ok(())
+                }
+            })
+            .await;
+            for gone in [by_the_host, by_the_owner] {
+                let took = gone[199] - gone[0];
+                let (least, most) = (interval * 199 - lateness(interval), interval * 199 + late * 2);
+                assert!((least..=most).contains(&took), "{per_second} a second: {took:?}");
+                let nearest = gone.windows(2).map(|two| two[1] - two[0]).min().unwrap();
+                assert!(nearest + lateness(interval) >= interval, "{per_second} a second: {nearest:?} apart");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_nobody_used_is_not_saved_up() {
+        let interval = Duration::from_millis(100);
+        let spacing = Spacing::new(interval);
+        spacing.take().unwrap();
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        spacing.take().unwrap();
+        let wait = spacing.take().unwrap_err();
+        assert!(wait > interval - Duration::from_millis(1), "{wait:?}");
+        let now = Instant::now();
+        assert_eq!(counted(Some(now - Duration::from_secs(9)), interval, now), now);
     }
 }

@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::RateLimit;
 use crate::origin::host_name;
+use crate::pace::counted;
 use crate::rate::ByteLimiter;
 use crate::treatment::Urgency;
 
@@ -78,6 +79,7 @@ struct Seats {
     company: u32,
     /// Somebody is on the way from here to the host: when that one goes is when the next interval begins.
     leaving: bool,
+    /// When the last one left, or was to leave, if it did so hardly later.
     last_left: Option<Instant>,
 }
 
@@ -252,8 +254,10 @@ impl Seat {
     /// The request goes to its host now.
     pub(crate) fn left(&mut self) {
         if std::mem::take(&mut self.leaving) {
+            let interval = lock(&self.terms.limits).request_interval.unwrap_or_default();
             let mut seats = lock(&self.place.seats);
-            (seats.leaving, seats.last_left) = (false, Some(Instant::now()));
+            seats.leaving = false;
+            seats.last_left = Some(counted(seats.last_left, interval, Instant::now()));
             drop(seats);
             self.place.changed.notify_waiters();
         }
