@@ -7,7 +7,7 @@ CARGO ?= cargo
 DEMO_DIR ?= demo-data
 FILES ?= 1M
 
-.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-dashboard bench-controller bench-peers screenshots fuzz deny clean
+.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-dashboard bench-limits bench-controller bench-peers screenshots fuzz deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -56,6 +56,10 @@ bench-queue: ## the queue at a size: files in and done a second, bytes, memory, 
 bench-dashboard: ## what an open page costs the engine at ten thousand jobs, in processor time (two minutes)
 	$(CARGO) build --release --package skyhaul --package skyhaul-replica --bins --locked
 	$(CARGO) test --release --package skyhaul-tests --test dashboard --locked cost -- --ignored --nocapture
+
+bench-limits: ## what becomes of limits, as the server sees it: bytes and requests a second, a timetable, shares (four minutes)
+	$(CARGO) build --release --package skyhaul --package skyhaul-replica --bins --locked
+	$(CARGO) test --release --package skyhaul-tests --test limits --locked -- --ignored --nocapture --test-threads=1
 
 bench-controller: ## draw what the controller makes of simulated links and servers (docs/controller.svg)
 	$(CARGO) test --package skyhaul-http --lib --locked controller::curves::draw -- --ignored --exact
