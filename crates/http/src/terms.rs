@@ -112,6 +112,8 @@ impl Terms {
         if before.limit_rate != limits.limit_rate {
             self.limiter.set(limits.limit_rate);
         }
+        // Whether the new ones bind will show.
+        self.has_bound.store(false, Ordering::Relaxed);
         for place in lock(&self.places).values() {
             place.changed.notify_waiters();
         }
@@ -415,9 +417,10 @@ mod tests {
             async move { terms.seat(HOST, 16, Urgency::Usual).await }
         });
         tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        assert!(!waiting.is_finished() && terms.are_tight());
         terms.set(OwnLimits { in_flight: Some(2), ..OwnLimits::default() });
         waiting.await.unwrap();
+        assert!(!terms.are_tight(), "the new ones have bound nobody yet");
     }
 
     #[tokio::test(start_paused = true)]
