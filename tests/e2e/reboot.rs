@@ -9,7 +9,7 @@ use skyhaul_tests::{Replica, Request, Signal, Sky, eventually};
 use crate::{TEN_MINUTES, landing};
 
 /// The parts that are worth going on with: everything large among the bookkeeping.
-fn parts(sky: &Sky) -> BTreeMap<PathBuf, u64> {
+pub(crate) fn parts(sky: &Sky) -> BTreeMap<PathBuf, u64> {
     let mut found = BTreeMap::new();
     collect(&sky.path("out/.skyhaul"), &mut found);
     found

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use skyhaul_tests::{Replica, Sky, eventually, files_below};
 
+use crate::reboot::parts;
 use crate::{TEN_MINUTES, landing};
 
 /// A corner whose engine is in the middle of a job.
@@ -25,7 +26,10 @@ fn wait_still(sky: &Sky) {
 
 #[test]
 fn a_pause_stops_the_traffic_over_a_restart_and_a_resume_goes_on_by_ranges() {
-    let (replica, sky) = at_work("4M");
+    let (replica, sky) = at_work("1M");
+    // Seconds before it is whole.
+    let is_begun = |length| (256 << 10..1 << 20).contains(&length);
+    eventually("a part of some size", || parts(&sky).into_values().any(is_begun));
     sky.ok("pause 1");
     wait_still(&sky);
     replica.fetch("/paused");
@@ -151,4 +155,14 @@ fn jobs_that_are_removed_at_work_take_neither_the_engine_nor_other_files_along()
     assert_eq!(sky.ok("watch 1 --json").json()["files"]["done"], 10);
     assert_eq!(sky.engine(), pid, "it was another engine");
     assert_eq!(sky.assert_byte_true("1", "kept", &Replica::start("")), 10);
+}
+
+#[test]
+fn a_retry_that_can_mend_nothing_says_so() {
+    let sky = Sky::at("http://127.0.0.1:9");
+    sky.write("list.txt", "no url at all\n");
+    sky.run("pull --urls list.txt --out out").exits(3);
+    let told = sky.ok("retry 1");
+    assert!(told.stdout.contains("none of its failures can be mended"), "{}", told.stdout);
+    assert_eq!(told.stderr, "", "no engine is needed for that");
 }
