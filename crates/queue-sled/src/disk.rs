@@ -1,11 +1,13 @@
 //! Every durable step of this crate: create, write, sync, rename, remove, each with the path in its error.
 //!
-//! Files are 0600 and folders 0700 whatever the umask (unix). What [`replace`] and [`rename`] have returned
-//! from survives a power cut; a crash within them leaves the old or the new, never a part.
+//! Files are 0600 and folders 0700 whatever the umask (unix). What [`create_dir`], [`replace`] and [`rename`] have
+//! returned from survives a power cut; a crash within them leaves the old or the new, never a part. What [`make_dir`],
+//! [`put`] and [`shift`] did may be gone after one, [`put`]'s file also torn: they are for what a later step makes last,
+//! or what nothing rests on. Each sync costs some milliseconds, and a small job is hardly longer than its syncs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use skyhaul_queue::{QueueError, Result};
 
@@ -21,17 +23,22 @@ pub(crate) fn create_dir(path: &Path) -> Result<()> {
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.map_or(Ok(()), create_dir)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(io_error("cannot create", path)(error))
-        }
-        _ => make_private(path, 0o700),
-    }?;
+    make_dir(path)?;
     // All that is kept in the folder hangs on its own name.
     match sync_dir(parent.unwrap_or(Path::new("."))) {
         // Folders may be made in one that may not be read, and so not be synced either.
         Err(QueueError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         synced => synced,
+    }
+}
+
+/// Creates a folder in one that is there; fine if it is there already.
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(io_error("cannot create", path)(error))
+        }
+        _ => make_private(path, 0o700),
     }
 }
 
@@ -56,18 +63,35 @@ pub(crate) fn open(path: &Path) -> Result<File> {
 
 /// Puts a small file's new content in place of its old one, durably.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let fresh = path.with_added_extension("new");
-    remove(&fresh)?;
-    let mut file = create(&fresh)?;
-    file.write_all(content).map_err(io_error("cannot write", &fresh))?;
+    let (fresh, file) = write_beside(path, content)?;
     file.sync_all().map_err(io_error("cannot sync", &fresh))?;
     rename(&fresh, path)
 }
 
+/// Puts a small file's new content in place of its old one.
+pub(crate) fn put(path: &Path, content: &[u8]) -> Result<()> {
+    let (fresh, _) = write_beside(path, content)?;
+    shift(&fresh, path)
+}
+
+/// Writes what is to take a file's place.
+fn write_beside(path: &Path, content: &[u8]) -> Result<(PathBuf, File)> {
+    let fresh = path.with_added_extension("new");
+    remove(&fresh)?;
+    let mut file = create(&fresh)?;
+    file.write_all(content).map_err(io_error("cannot write", &fresh))?;
+    Ok((fresh, file))
+}
+
 /// Renames within one folder, durably.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(io_error("cannot rename", from))?;
+    shift(from, to)?;
     to.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Renames.
+pub(crate) fn shift(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(io_error("cannot rename", from))
 }
 
 /// Syncs a folder's entries.
@@ -152,7 +176,8 @@ fn sync_tree(path: &Path) -> Result<()> {
         if entry.is_dir() {
             sync_tree(&entry)?;
         } else {
-            open(&entry)?.sync_all().map_err(io_error("cannot sync", &entry))?;
+            // What was synced before it was given this name has nothing left to sync but its times.
+            open(&entry)?.sync_data().map_err(io_error("cannot sync", &entry))?;
         }
     }
     sync_dir(path)
@@ -188,10 +213,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         create_dir(&dir.path().join("a")).unwrap();
-        replace(&path, b"a long first content").unwrap();
-        replace(&path, b"short").unwrap();
-        assert_eq!(read(&path).unwrap().unwrap(), b"short");
-        assert_eq!(names(&dir.path().join("a")).unwrap(), ["b"]);
+        for put in [replace, put] {
+            put(&path, b"a long first content").unwrap();
+            put(&path, b"short").unwrap();
+            assert_eq!(read(&path).unwrap().unwrap(), b"short");
+            assert_eq!(names(&dir.path().join("a")).unwrap(), ["b"]);
+        }
         assert_eq!(read(&dir.path().join("c")).unwrap(), None);
     }
 

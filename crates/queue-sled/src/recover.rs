@@ -17,7 +17,7 @@ use crate::apply::Applier;
 use crate::boot::BootId;
 use crate::disk::{self, io_error};
 use crate::dispatch::Dispatch;
-use crate::index::{Index, IndexState, JobRow, Trust, read_state, set_aside, write_state};
+use crate::index::{Index, IndexState, JobRow, Trust, note_state, read_state, set_aside, write_state};
 use crate::job::Job;
 use crate::keeper::Keeper;
 use crate::ledger::{CreatedFacts, Event, HEADER_LEN, Header, Ledger, Scanned, Scanner, Undecodable};
@@ -82,7 +82,9 @@ fn load(
     notes: &mut Vec<String>,
 ) -> Result<(Index, BTreeMap<JobId, Job>)> {
     let during = if rows == Rows::Ignored { IndexState::Rebuild } else { IndexState::Open };
-    write_state(&dir.index_state(), during, boot)?;
+    // The word of a clean close would be believed after a power cut, and has to be taken back first.
+    let tell = if dir.index_state().exists() { write_state } else { note_state };
+    tell(&dir.index_state(), during, boot)?;
     let ids = dir.job_ids()?;
     let own: Vec<JobId> = ids.iter().copied().filter(|&id| dir.own_index(id).is_dir()).collect();
     let mut index = Index::open(&dir.index(), &dir.jobs(), &own, watch.clone())?;
@@ -102,7 +104,7 @@ fn load(
         index.clear_job(id)?;
     }
     if during == IndexState::Rebuild {
-        write_state(&dir.index_state(), IndexState::Open, boot)?;
+        note_state(&dir.index_state(), IndexState::Open, boot)?;
     }
     Ok((index, jobs))
 }

@@ -44,9 +44,10 @@ impl StateDir {
         let lock = lock(root)?;
         let dir = Self { root: root.to_owned(), lock };
         dir.check_format()?;
-        disk::create_dir(&dir.jobs())?;
+        // Synced with the first job's number. What lies in the other one is moved, or not needed any more.
+        disk::make_dir(&dir.jobs())?;
         disk::remove_all(&dir.incoming())?;
-        disk::create_dir(&dir.incoming())?;
+        disk::make_dir(&dir.incoming())?;
         for name in disk::names(&dir.jobs())? {
             if name.ends_with(".new") {
                 disk::remove_all(&dir.jobs().join(name))?;

@@ -23,7 +23,7 @@ use skyhaul_queue::Result;
 
 pub(crate) use row::Row;
 pub(crate) use rows::{ChunkRow, HistoryRow, JobRow, ResultRow, SealRef, Stored, TroublesRow, WindowRow};
-pub(crate) use store::{IndexState, Trust, read_state, set_aside, write_state};
+pub(crate) use store::{IndexState, Trust, note_state, read_state, set_aside, write_state};
 pub(crate) use table::Table;
 pub(crate) use trees::own_path;
 

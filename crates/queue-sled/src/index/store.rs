@@ -71,12 +71,22 @@ pub(crate) fn read_state(file: &Path, index: &Path, boot: &BootId) -> Result<Tru
 
 /// Says durably what the index is from now on.
 pub(crate) fn write_state(file: &Path, state: IndexState, boot: &BootId) -> Result<()> {
+    disk::replace(file, words(state, boot).as_bytes())
+}
+
+/// Says what an index is from now on that nobody would believe after a power cut anyway: so that may take the words back,
+/// or tear them.
+pub(crate) fn note_state(file: &Path, state: IndexState, boot: &BootId) -> Result<()> {
+    disk::put(file, words(state, boot).as_bytes())
+}
+
+fn words(state: IndexState, boot: &BootId) -> String {
     let word = match state {
         IndexState::Clean => "clean",
         IndexState::Open => "open",
         IndexState::Rebuild => "rebuild",
     };
-    disk::replace(file, format!("{STATE_VERSION}\n{word}\nboot {boot}\n").as_bytes())
+    format!("{STATE_VERSION}\n{word}\nboot {boot}\n")
 }
 
 /// Moves a doubted index out of the way; the one that was moved there before goes.

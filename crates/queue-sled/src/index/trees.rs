@@ -49,6 +49,8 @@ pub(super) struct Batches(BTreeMap<Option<JobId>, sled::Batch>);
 impl Trees {
     /// Opens or creates the shared sled; the jobs in `own` have theirs already.
     pub(super) fn open(path: &Path, jobs: &Path, own: &[JobId], watch: Watch) -> Result<Self> {
+        // Its name becomes durable with the word of a clean close; nobody believes it before.
+        disk::make_dir(path)?;
         let shared = watch.over(|| open_sled(path, SHARED_CACHE))?;
         let own = own.iter().map(|&job| (job, Own::default())).collect();
         Ok(Self { shared, path: path.to_owned(), jobs: jobs.to_owned(), own, uses: 0, watch })

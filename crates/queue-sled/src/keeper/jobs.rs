@@ -185,15 +185,16 @@ impl Keeper {
     ) -> Result<()> {
         let unborn = self.dir.unborn(id);
         disk::remove_all(&unborn)?;
-        disk::create_dir(&unborn)?;
+        // All of it is made to last when it is whole.
+        disk::make_dir(&unborn)?;
         if !headers.is_empty() {
-            disk::replace(&unborn.join("headers"), &headers_json(headers))?;
+            disk::put(&unborn.join("headers"), &headers_json(headers))?;
         }
         let at = facts.created_at.into();
         let mut ledger = Ledger::create(&unborn.join("ledger"), id)?;
         ledger.append(&Event::Created(Box::new(facts)))?;
         if let Some(Prepared { copy, windows }) = input {
-            disk::rename(&copy, &unborn.join("input"))?;
+            disk::shift(&copy, &unborn.join("input"))?;
             ledger.append(&Event::Planned { windows, at })?;
         }
         // Some systems do not rename folders that hold an open file.
