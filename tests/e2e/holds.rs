@@ -53,6 +53,7 @@ fn an_output_folder_that_goes_away_is_waited_for_and_nothing_is_written_in_its_p
     eventually("a finished file", || sky.status("1")["files"]["done"].as_u64() > Some(0));
     fs::rename(sky.path("out"), sky.path("away")).unwrap();
     held_for(&sky, "is not there");
+    sky.ok("status").tells("job 1 is held").tells("is not there");
     assert!(!sky.path("out").exists(), "the folder was made anew");
     // As the mount point of a disk that is not mounted.
     fs::create_dir(sky.path("out")).unwrap();

@@ -59,8 +59,11 @@ fn parse(reader: impl BufRead, path: &Path, margin: Duration) -> Result<Vec<Inte
 
 /// One row. Each line is read on its own, so that errors can name it.
 fn record(line: &str) -> Result<StringRecord, String> {
-    let mut csv =
-        csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(line.as_bytes());
+    // What spreadsheets write where the comma stands in numbers. None of them is in a time or a site.
+    let delimiter = line.bytes().find(|byte| b",;\t".contains(byte)).unwrap_or(b',');
+    let mut csv = csv::ReaderBuilder::new();
+    csv.has_headers(false).trim(csv::Trim::All).delimiter(delimiter);
+    let mut csv = csv.from_reader(line.as_bytes());
     let first = csv.records().next().transpose().map_err(|error| error.to_string())?;
     Ok(first.unwrap_or_default())
 }
@@ -127,6 +130,18 @@ mod tests {
     fn a_header_may_order_the_columns() {
         let text = "id,site_uid,start_time,end_time\n1,gill,2022-01-01,2022-01-01\n";
         assert_eq!(read(text, 0).unwrap(), ["2022-01-01T00:00:00Z..2022-01-01T23:59:59Z gill"]);
+    }
+
+    #[test]
+    fn spreadsheets_of_all_countries_are_read() {
+        for separator in [",", ";", "\t", ", "] {
+            let text = ["start", "end", "site\n2022-01-01", "2022-01-01", "gill\r\n"].join(separator);
+            assert_eq!(
+                read(&text, 0).unwrap(),
+                ["2022-01-01T00:00:00Z..2022-01-01T23:59:59Z gill"],
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The output root's real path: what makes two spellings of one folder one job.
 
 use std::ffi::OsString;
+use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
 use std::path::{Path, PathBuf};
 
 use crate::error::CliError;
 
-/// Makes the folder if it is not there and gives its real, absolute path. Blocking.
+/// Makes the folder if it is not there, sees that it may be written, and gives its real, absolute path. Blocking.
 pub(crate) fn create(out: &Path) -> Result<String, CliError> {
     let unusable = |error: std::io::Error| {
         CliError::failed(format!("cannot use {} as output folder", out.display()))
@@ -13,6 +14,13 @@ pub(crate) fn create(out: &Path) -> Result<String, CliError> {
             .hint("give another --out, or make it writable")
     };
     std::fs::create_dir_all(out).map_err(unusable)?;
+    match tempfile::tempfile_in(out) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            return Err(unusable(error));
+        }
+        // All else, a full disk say, may pass: the engine looks after it.
+        Ok(_) | Err(_) => {}
+    }
     text(std::fs::canonicalize(out).map_err(unusable)?)
 }
 
@@ -80,6 +88,14 @@ mod tests {
         std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
         assert_eq!(create(&folder.path().join("link")).unwrap(), real);
         assert_eq!(foresee(&folder.path().join("link/new")).unwrap(), format!("{real}/new"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_refused_before_there_is_a_job() {
+        // The kernel's own takes none from anybody, whoever runs the test.
+        let error = create(Path::new("/sys")).unwrap_err();
+        assert!(error.to_string().contains("cannot use /sys as output folder"), "{error}");
     }
 
     #[test]

@@ -26,7 +26,9 @@ impl ErrorKind {
             }
             Self::Redirect => "the server leads to a place that must not be followed: look at the address",
             Self::Disk => "the disk refuses: make room, or see that it is there and may be written",
-            Self::Path => "it cannot lie at that name here: move away what lies in its way",
+            Self::Path => {
+                "it has no place here: correct the list it is from, or move away what lies in its way"
+            }
             Self::Changed => {
                 "the file is being written at its source: 'skyhaul retry JOB' when it has come to rest"
             }

@@ -1,7 +1,7 @@
 //! `status`: one job in full, or the engine and a line for each unfinished job.
 
 use skyhaul_control::Client;
-use skyhaul_model::{Follow, Interval, JobRecord, Source, Trouble};
+use skyhaul_model::{Follow, Intent, Interval, JobRecord, Source, Trouble};
 
 use crate::access::with_queue;
 use crate::args::StatusArgs;
@@ -58,7 +58,13 @@ async fn overview(context: &Context) -> Result<(), CliError> {
     if open.is_empty() {
         return context.output.line("no unfinished jobs");
     }
-    context.output.lines(&table(&open))
+    context.output.lines(&table(&open))?;
+    for job in open.iter().filter(|job| job.intent == Intent::Run) {
+        if let Some(reason) = &job.hold {
+            context.output.note(&format!("job {} is held: {}", job.id, reason.message));
+        }
+    }
+    Ok(())
 }
 
 fn in_full(job: &JobRecord, pace: Pace) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use skyhaul_model::{Intent, JobRecord, JobState, Plan, Recheck};
+use skyhaul_queue::Requeued;
 
 use crate::access::with_queue;
 use crate::args::JobsArgs;
@@ -9,6 +10,7 @@ use crate::context::Context;
 use crate::desk::Desk;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::foreground::goes_on;
 use crate::human;
 use crate::jobs::find_each;
 use crate::json::SteeredDocument;
@@ -46,10 +48,11 @@ impl Order {
         };
         // Nothing is told before all is done: the order itself may end the engine that we ask, and then all of this
         // is done again.
-        let (mut lines, mut documents) = (Vec::new(), Vec::new());
+        let (mut lines, mut documents, mut any_waits) = (Vec::new(), Vec::new(), false);
         for job in &jobs {
             lines.push(self.carry_out(desk, job, context).await?);
             let after = desk.jobs().job(job.id).await?;
+            any_waits |= after.as_ref().is_some_and(goes_on);
             documents.push(SteeredDocument { id: job.id.0, state: after.map(|job| job.state().as_str()) });
         }
         if context.is_json() {
@@ -59,9 +62,7 @@ impl Order {
         } else if missing.is_empty() {
             context.output.note("there is no job that this makes sense for");
         }
-        if matches!(self, Self::Resume | Self::Retry | Self::Refresh)
-            && !jobs.is_empty()
-            && desk.engine().is_none()
+        if matches!(self, Self::Resume | Self::Retry | Self::Refresh) && any_waits && desk.engine().is_none()
         {
             context
                 .output
@@ -127,6 +128,9 @@ impl Order {
                 let back = queue.requeue_failed(id).await?;
                 if matches!(job.plan, Plan::Refused(_)) {
                     return Ok(format!("job {id}: the archive will be asked again"));
+                }
+                if back == Requeued::default() {
+                    return Ok(format!("job {id}: none of its failures can be mended by trying again"));
                 }
                 let files = human::counted(back.files, "file");
                 Ok(format!("job {id}: {files} and {} put back", human::counted(back.windows, "window")))
@@ -223,6 +227,19 @@ mod tests {
         assert_eq!(Order::Resume.steer(&queue, &ALL, &context).await.unwrap(), Exit::Done);
         assert_eq!(answer.text(), "");
         assert_eq!(stderr.text(), "there is no job that this makes sense for\n");
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_called_for_only_where_something_waits() {
+        let queue = desk(1).await;
+        let (context, _, stderr) = scripted::context(Format::Human);
+        Order::Retry.steer(&queue, &named(&["1"]), &context).await.unwrap();
+        assert!(stderr.text().contains("no engine runs"), "{}", stderr.text());
+        let (context, _, stderr) = scripted::context(Format::Human);
+        for order in [Order::Cancel, Order::Retry] {
+            order.steer(&queue, &named(&["1"]), &context).await.unwrap();
+        }
+        assert_eq!(stderr.text(), "");
     }
 
     fn job(intent: Intent) -> JobRecord {
