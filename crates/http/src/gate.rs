@@ -203,6 +203,12 @@ impl HostGate {
         quiet.or_else(|| away.map(|away| (away.next_probe.max(now), Shut::Away)))
     }
 
+    /// From when on the host has been away for longer than `outage`; none: than the gate bears with. None while it is not
+    /// away.
+    pub(crate) fn given_up_at(&self, outage: Option<Duration>) -> Option<Duration> {
+        self.away.map(|away| away.since.saturating_add(outage.unwrap_or(self.outage)))
+    }
+
     /// Whether forgetting the host would lose nothing that is still of use.
     pub(crate) fn is_idle(&self, now: Duration) -> bool {
         self.in_flight == 0 && self.closed(now).is_none()
@@ -214,7 +220,7 @@ impl HostGate {
     }
 
     fn is_given_up(&self, away: Away, now: Duration, outage: Option<Duration>) -> bool {
-        now.saturating_sub(away.since) >= outage.unwrap_or(self.outage)
+        now >= away.since.saturating_add(outage.unwrap_or(self.outage))
     }
 
     fn refused(&mut self, pass: Pass, now: Duration, outage: Option<Duration>) -> Refusal {

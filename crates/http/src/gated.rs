@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::counters::Tally;
-    use crate::{Closed, ClosedReason, HttpConfig, Limits, Urgency};
+    use crate::{Closed, ClosedReason, HttpConfig, Limits, OwnLimits, Terms, Urgency};
 
     /// More hosts than are remembered.
     const MANY: usize = 1100;
@@ -404,6 +404,30 @@ mod tests {
         let count =
             |outage| outcomes.iter().filter(|o| o.as_ref().is_err_and(|e| e.is_outage() == outage)).count();
         assert!(count(true) >= 3 && count(false) > 100, "{} {}", count(true), count(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_patience_with_a_host_that_is_away_does_not_wait_behind_a_long_one() {
+        let rig = rig(&HttpConfig { connections: 1, ..HttpConfig::default() }, &[OK, Step::Refuse]);
+        whole(&rig.fetch).await.unwrap();
+        let begun = Instant::now();
+        let bears_with = |outage| {
+            let terms = Terms::new(OwnLimits { outage: Some(outage), ..OwnLimits::default() });
+            let treatment = Treatment::default().under(Arc::new(terms));
+            Request { treatment, ..request("http://h.example/") }
+        };
+        let mut patient = JoinSet::new();
+        for _ in 0..20 {
+            let (fetch, request) = (Arc::clone(&rig.fetch), bears_with(Duration::MAX));
+            patient.spawn(async move { fetch.fetch(request).await.is_ok() });
+            tokio::task::yield_now().await;
+        }
+        let error = rig.fetch.fetch(bears_with(Duration::from_secs(10))).await.err().unwrap();
+        assert!(!error.is_outage(), "{error}");
+        let waited = begun.elapsed();
+        assert!((10..12).contains(&waited.as_secs()), "{waited:?}");
+        let probed = std::iter::from_fn(|| patient.try_join_next()).count();
+        assert!(probed < 5, "{probed} of the others did not wait on");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,8 +2,8 @@
 //!
 //! Promises: at most as many requests in flight per host as are allowed, and as the controller finds
 //! useful; requests evenly spaced where that is asked for; a host that asked to be left alone, or that is
-//! away, is left alone. Waiting is in order of arrival, those that go ahead before the others, and giving
-//! up a wait costs nothing.
+//! away, is left alone. Waiting is in order of arrival, those that go ahead before the others, but for those whose
+//! own patience with a host that is away has ended; giving up a wait costs nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::config::{HttpSetupError, Limits};
 use crate::controller::{Allowance, Controller, End, Mark, Moment, Speech};
@@ -24,6 +24,9 @@ use crate::treatment::Urgency;
 
 /// Hosts remembered before idle ones are forgotten: a list of URLs may name millions.
 const REMEMBERED: usize = 1024;
+
+/// How soon one looks again that may go out of turn and found no room.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Every host's gate.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Host {
     door: Mutex<Door>,
     usual: Queue,
     ahead: Queue,
+    /// Told when it has refused a connection.
+    refused: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -149,6 +154,7 @@ impl Hosts {
             door: Mutex::new(door),
             usual: Queue::default(),
             ahead: Queue::default(),
+            refused: Notify::new(),
         });
         state.hosts.insert(name.to_owned(), Arc::clone(&host));
         host
@@ -158,12 +164,23 @@ impl Hosts {
 impl Host {
     /// Waits for its turn and for the gate; bears with an `outage` of its own, where it has one.
     pub(crate) async fn enter(&self, urgency: Urgency, outage: Option<Duration>) -> Admission {
-        let going_ahead = (urgency == Urgency::Ahead).then(|| GoingAhead::new(self));
-        let queue = if going_ahead.is_some() { &self.ahead } else { &self.usual };
-        let turn = queue.turn.lock().await;
-        let admission = loop {
+        let _ahead = (urgency == Urgency::Ahead).then(|| GoingAhead::new(self));
+        tokio::select! {
+            biased;
+            admission = self.enter_in_turn(urgency, outage) => admission,
+            admission = self.enter_to_fail(urgency, outage) => admission,
+        }
+    }
+
+    async fn enter_in_turn(&self, urgency: Urgency, outage: Option<Duration>) -> Admission {
+        let queue = match urgency {
+            Urgency::Ahead => &self.ahead,
+            Urgency::Usual => &self.usual,
+        };
+        let _turn = queue.turn.lock().await;
+        loop {
             let delay = match self.try_enter(urgency, outage) {
-                Ok(admission) => break admission,
+                Ok(admission) => return admission,
                 Err(delay) => delay,
             };
             let begun = Instant::now();
@@ -175,9 +192,24 @@ impl Host {
                 None => queue.changed.notified().await,
             }
             *lock(&self.door).waits.of(delay.reason) += begun.elapsed();
-        };
-        drop(turn);
-        admission
+        }
+    }
+
+    /// Enters once the host has been away for longer than is borne with, however long others in the line bear with it.
+    async fn enter_to_fail(&self, urgency: Urgency, outage: Option<Duration>) -> Admission {
+        loop {
+            // Made before the look, so that a refusal in between is not missed.
+            let refused = self.refused.notified();
+            let given_up = lock(&self.door).gate.given_up_at(outage);
+            match given_up.map(|at| at.saturating_sub(self.origin.elapsed())) {
+                None => refused.await,
+                Some(left) if !left.is_zero() => sleep(left).await,
+                Some(_) => match self.try_enter(urgency, outage) {
+                    Ok(admission) => return admission,
+                    Err(_) => sleep(LOOK_AGAIN).await,
+                },
+            }
+        }
     }
 
     /// The most connections that the client's limits allow.
@@ -190,6 +222,9 @@ impl Host {
         let now = self.origin.elapsed();
         let refusal = lock(&self.door).gate.report(pass, outcome, now, outage);
         self.tell();
+        if outcome == Outcome::Refused {
+            self.refused.notify_waiters();
+        }
         refusal
     }
 
