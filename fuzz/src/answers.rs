@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderMap;
-use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
+use skyhaul_model::{Query, RelPath, Source};
 use skyhaul_transfer::{Assignment, End, Meter, OutputRoot, publish, transfer};
 use skyhaul_verify::{Digest, Hashers};
 use tokio_util::sync::CancellationToken;
@@ -51,22 +49,7 @@ pub(crate) fn answers(input: &[u8]) {
 
 fn assignment(root: Arc<OutputRoot>) -> Assignment {
     let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
-    Assignment {
-        url: "https://a.example/d/a.dat".into(),
-        path: RelPath::parse("D/a.dat").unwrap(),
-        key: Query { source, out: "x".into() }.key(),
-        root,
-        size: None,
-        digests: Vec::new(),
-        verify: VerifyLevel::Auto,
-        on_existing: OnExisting::Verify,
-        accept_corrupt: false,
-        stall: Duration::from_secs(60),
-        secret_headers: HeaderMap::new(),
-        received: 0,
-        boot: "boot".into(),
-        recheck: None,
-        spare: Arc::default(),
-        last_error: None,
-    }
+    let (path, key) = (RelPath::parse("D/a.dat").unwrap(), Query { source, out: "x".into() }.key());
+    let assignment = Assignment::new("https://a.example/d/a.dat".into(), path, key, root);
+    Assignment { boot: "boot".into(), ..assignment }
 }

@@ -46,3 +46,28 @@ pub struct Assignment {
     /// The failure before this attempt, where there was one.
     pub last_error: Option<FileError>,
 }
+
+impl Assignment {
+    /// A file that nothing is known of yet, with the checks that apply and nothing asked for beside them.
+    #[must_use]
+    pub fn new(url: String, path: RelPath, key: JobKey, root: Arc<OutputRoot>) -> Self {
+        Self {
+            url,
+            path,
+            key,
+            root,
+            size: None,
+            digests: Vec::new(),
+            verify: VerifyLevel::Auto,
+            on_existing: OnExisting::Verify,
+            accept_corrupt: false,
+            stall: Duration::from_secs(60),
+            secret_headers: HeaderMap::new(),
+            received: 0,
+            boot: String::new(),
+            recheck: None,
+            spare: Arc::default(),
+            last_error: None,
+        }
+    }
+}

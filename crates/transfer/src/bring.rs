@@ -37,9 +37,10 @@ where
     T: Send + 'static,
     C: FnOnce(Received) -> T + Send + 'static,
 {
+    let hands = assignment.root.hands();
     let room = end.map(|end| end.saturating_sub(from));
     let (Some(version), Some(end)) = (version.filter(can_be_split), end) else {
-        let stream = Stream { body, room, watch: None };
+        let stream = Stream { body, room, watch: None, hands };
         return receive(stream, begin, meter, asker.stop, conclude).await;
     };
     let spare = &assignment.spare;
@@ -57,7 +58,7 @@ where
         Outcome::Slow(body) => Brought::Slow(Box::new(received.writer), body, conclude),
         _ => Brought::Whole(conclude(received)),
     };
-    let stream = Stream { body, room, watch: Watch::begin(spare) };
+    let stream = Stream { body, room, watch: Watch::begin(spare), hands };
     match receive(stream, begin, meter, asker.stop, end_or_go_on).await? {
         Brought::Whole(done) => Ok(done),
         Brought::Slow(writer, body, conclude) => {

@@ -88,12 +88,13 @@ async fn was_found_wrong(asker: &Asker<'_>, assignment: &Assignment) -> Result<b
     let paths = PartPaths::of(assignment, Slot::One);
     asker
         .blocking(move || {
+            let mark = paths.wrong();
             if is_found_now {
                 own_folder(&paths.folder)?;
-                let marked = durable::replace(&paths.wrong, &[], Synced::Later);
-                marked.map_err(|error| Blow::of_disk("write", &paths.wrong, &error))?;
+                let marked = durable::replace(&mark, &[], Synced::Later);
+                marked.map_err(|error| Blow::of_disk("write", &mark, &error))?;
             }
-            Ok(is_found_now || paths.wrong.exists())
+            Ok(is_found_now || mark.exists())
         })
         .await
 }

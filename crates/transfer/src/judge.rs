@@ -140,10 +140,9 @@ fn judge_status(answer: &Answer<'_>, subject: &Subject<'_>) -> Judgement {
             let blow = Blow::new(ErrorKind::Http, message, Backoff::Transient);
             Judgement::Retry(Blow { cost: Cost::RetryAfter, ..blow })
         }
-        // A network that wants a login first is no fault of the file's (rule 60).
-        511 => retry(ErrorKind::Connection, Backoff::Transient),
         // Not Implemented and Version Not Supported do not pass.
         501 | 505 => refuse(ErrorKind::Http),
+        // 511 is of a network that wants a login first: that passes too (rule 60).
         408 | 425 | 429 | 500..=599 => retry(ErrorKind::Http, Backoff::Transient),
         // Answers to questions that were not asked (rules 25, 39, 41, 47): a confused server may recover.
         204 | 205 | 206 | 304 | 416 => retry(ErrorKind::Http, Backoff::Doubtful),

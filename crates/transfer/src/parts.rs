@@ -30,10 +30,6 @@ pub(crate) struct PartPaths {
     pub(crate) part: PathBuf,
     /// What the part is a part of.
     pub(crate) meta: PathBuf,
-    /// What is remembered of bytes that came whole and were wrong; both slots share it.
-    pub(crate) bad: PathBuf,
-    /// Lies there when the file at the final path has been found wrong; both slots share it.
-    pub(crate) wrong: PathBuf,
 }
 
 /// What is held of a file.
@@ -50,8 +46,24 @@ impl PartPaths {
     pub(crate) fn of(assignment: &Assignment, slot: Slot) -> Self {
         let folder = assignment.root.partials(&assignment.key);
         let digest = Sha256::digest(assignment.path.as_str().as_bytes());
-        let stem: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let nibbles = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let stem = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect();
         Self::named(folder, stem, slot)
+    }
+
+    /// What all of them begin with, and those of no other file.
+    pub(crate) fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    /// What is remembered of bytes that came whole and were wrong; both slots share it.
+    pub(crate) fn bad(&self) -> PathBuf {
+        self.folder.join(format!("{}.bad", self.stem))
+    }
+
+    /// Lies there when the file at the final path has been found wrong; both slots share it.
+    pub(crate) fn wrong(&self) -> PathBuf {
+        self.folder.join(format!("{}.wrong", self.stem))
     }
 
     /// The names in the other slot.
@@ -75,9 +87,7 @@ impl PartPaths {
         };
         let part = folder.join(format!("{stem}{infix}.part"));
         let meta = folder.join(format!("{stem}{infix}.meta"));
-        let bad = folder.join(format!("{stem}.bad"));
-        let wrong = folder.join(format!("{stem}.wrong"));
-        Self { folder, stem, slot, part, meta, bad, wrong }
+        Self { folder, stem, slot, part, meta }
     }
 
     /// What can be believed of the part; what lies behind that is cut off.
@@ -95,6 +105,11 @@ impl PartPaths {
         }
         Ok(Some(held))
     }
+}
+
+/// What the name of something that is kept of a file begins with.
+pub(crate) fn stem_of(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(stem, _)| stem)
 }
 
 impl Kept {

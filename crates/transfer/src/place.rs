@@ -86,6 +86,12 @@ fn descend(base: &Path, path: &RelPath, names: Names) -> Result<Folder, Blow> {
 
 /// Makes and enters one folder, which lies at `here`.
 fn step(parent: &Folder, name: &str, here: &Path, names: Names) -> Result<Folder, Blow> {
+    // Mostly it is there.
+    if names == Names::Exact
+        && let Ok(open) = parent.enter(name)
+    {
+        return Ok(open);
+    }
     parent.make(name).map_err(|error| Blow::of_disk("create the folder", here, &error))?;
     // Looked at first for the sake of the words, entered without following a link for that of safety.
     if let Some(found) = metadata(here)? {

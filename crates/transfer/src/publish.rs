@@ -3,7 +3,7 @@
 //!
 //! A crash may leave some files of a batch published and some not; `recover` tells which.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ use skyhaul_model::FileError;
 use crate::durable;
 use crate::end::Lies;
 use crate::place::{Folders, folders_up};
-use crate::report;
 use crate::sync::sync_all;
+use crate::traces;
 use crate::trouble::{Blow, disk_error};
 use crate::{OutputRoot, Whole};
 
@@ -26,15 +26,14 @@ pub fn publish(batch: &[Whole]) -> Vec<Result<(), FileError>> {
     let mut results = put_all(batch);
     let failed =
         sync_folders(batch.iter().zip(&results).filter(|(_, put)| put.is_ok()).map(|(whole, _)| whole));
-    for (whole, result) in batch.iter().zip(&mut results) {
+    let refused = if failed.is_empty() { &[] } else { batch };
+    for (whole, result) in refused.iter().zip(&mut results) {
         let up = folders_up(whole.root.path(), &whole.path);
         if let (Ok(()), Some(error)) = (&*result, up.iter().find_map(|folder| failed.get(folder))) {
             *result = Err(error.clone());
         }
     }
-    for whole in batch.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(whole, _)| whole) {
-        forget_traces(whole);
-    }
+    traces::forget(batch.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(whole, _)| whole));
     results
 }
 
@@ -44,17 +43,6 @@ pub(crate) fn sync_place(whole: &Whole) -> Result<(), FileError> {
         Some(error) => Err(error),
         None => Ok(()),
     }
-}
-
-/// Removes what else was kept of a file that is published. Left behind, it does no harm.
-pub(crate) fn forget_traces(whole: &Whole) {
-    let (paths, other) = (&whole.paths, whole.paths.other());
-    for path in [&paths.meta, &paths.part, &paths.bad, &paths.wrong, &other.meta, &other.part] {
-        if let Err(error) = durable::remove(path) {
-            tracing::debug!(path = %path.display(), %error, "cannot remove");
-        }
-    }
-    report::withdraw(&whole.root.corrupt(), &whole.path);
 }
 
 /// Puts files at their places, folder by folder; one answer for each, in the batch's order.
@@ -84,7 +72,9 @@ fn put(whole: &Whole, folders: &mut Folders) -> Result<(), FileError> {
 /// Folders that stood before are synced as well: nobody knows whether they were when they were made.
 fn sync_folders<'a>(files: impl Iterator<Item = &'a Whole>) -> HashMap<PathBuf, FileError> {
     let mut folders: BTreeMap<PathBuf, &OutputRoot> = BTreeMap::new();
-    for whole in files {
+    let mut seen = HashSet::new();
+    let folder = |whole: &'a Whole| whole.path.as_str().rsplit_once('/').map(|(folder, _)| folder);
+    for whole in files.filter(|whole| seen.insert((whole.root.path(), folder(whole)))) {
         let up = folders_up(whole.root.path(), &whole.path);
         folders.extend(up.into_iter().map(|folder| (folder, &*whole.root)));
     }

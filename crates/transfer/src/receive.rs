@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Meter;
+use crate::hands::Hands;
 use crate::slow::Watch;
 use crate::store::{Age, is_small};
 use crate::trouble::Blow;
@@ -70,24 +71,26 @@ type Begin = Box<dyn FnOnce() -> Result<Writer, Blow> + Send>;
 
 /// A body to be received.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Stream<'a> {
     pub(crate) body: Body,
     /// How many bytes are promised, if any are.
     pub(crate) room: Option<u64>,
     /// Says whether it is slow, where that is of use.
     pub(crate) watch: Option<Watch>,
+    /// Do what there is to do for a small body.
+    pub(crate) hands: &'a Hands,
 }
 
 /// Receives a body into the part that `begin` begins, and gives what `conclude` makes of it. Both are run on
 /// blocking threads, `conclude` once and in any case unless the part could not be begun.
 pub(crate) async fn receive<T: Send + 'static>(
-    Stream { mut body, room, mut watch }: Stream,
+    Stream { mut body, room, mut watch, hands }: Stream<'_>,
     begin: impl FnOnce() -> Result<Writer, Blow> + Send + 'static,
     meter: &Meter,
     stop: &CancellationToken,
     conclude: impl FnOnce(Received) -> T + Send + 'static,
 ) -> Result<T, Blow> {
-    let mut pump = Pump::new(Box::new(begin), room);
+    let mut pump = Pump::new(Box::new(begin), room, hands);
     let outcome = loop {
         let asked = Instant::now();
         let piece = tokio::select! {
@@ -123,7 +126,8 @@ pub(crate) async fn receive<T: Send + 'static>(
 }
 
 /// What has come and where it goes.
-struct Pump {
+struct Pump<'a> {
+    hands: &'a Hands,
     writing: Writing,
     batch: Vec<Bytes>,
     batch_bytes: u64,
@@ -153,11 +157,11 @@ struct Wrote {
     found: Option<Outcome>,
 }
 
-impl Pump {
-    fn new(begin: Begin, room: Option<u64>) -> Self {
+impl<'a> Pump<'a> {
+    fn new(begin: Begin, room: Option<u64>, hands: &'a Hands) -> Self {
         let now = Instant::now();
         let writing = Writing::Idle(Pen::Capped { begin, is_small: room.is_some_and(is_small) });
-        Self { writing, batch: Vec::new(), batch_bytes: 0, room, begun: now, flushed: now }
+        Self { hands, writing, batch: Vec::new(), batch_bytes: 0, room, begun: now, flushed: now }
     }
 
     /// Takes a piece; an outcome when there is no use in another.
@@ -213,8 +217,8 @@ impl Pump {
         conclude: impl FnOnce(Writer, Outcome) -> T + Send + 'static,
     ) -> Result<T, Blow> {
         let Wrote { pen, found } = self.pen().await?;
-        let batch = self.batch;
-        let last = spawn_blocking(move || {
+        let (batch, is_small) = (self.batch, pen.is_small());
+        let last = move || {
             let mut writer = pen.open()?;
             let outcome = match found.unwrap_or(outcome) {
                 // A refusing disk or a page is the end, whatever the network said.
@@ -223,8 +227,9 @@ impl Pump {
                 ended => write(&mut writer, &batch).unwrap_or(ended),
             };
             Ok(conclude(*writer, outcome))
-        });
-        last.await.map_err(|_| aborted())?
+        };
+        let ended = if is_small { self.hands.run(last).await } else { spawn_blocking(last).await.ok() };
+        ended.ok_or_else(aborted)?
     }
 
     async fn pen(&mut self) -> Result<Wrote, Blow> {

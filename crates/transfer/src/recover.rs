@@ -11,7 +11,8 @@ use crate::check::read_facts;
 use crate::checks::Checks;
 use crate::parts::PartPaths;
 use crate::place::{Found, look};
-use crate::publish::{forget_traces, sync_place};
+use crate::publish::sync_place;
+use crate::traces;
 use crate::trouble::disk_error;
 use crate::{Assignment, Recovery, Whole};
 
@@ -47,7 +48,7 @@ fn in_place(assignment: &Assignment, sealed: &Sealed) -> Recovery {
         tracing::warn!(path = %assignment.path, message = %error.message, "cannot confirm a file");
         return Recovery::Part(published);
     }
-    forget_traces(&published);
+    traces::forget(std::iter::once(&published));
     Recovery::Published
 }
 

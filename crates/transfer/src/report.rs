@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use skyhaul_model::RelPath;
 
-use crate::Assignment;
 use crate::bad::Answered;
 use crate::checks::Facts;
 use crate::durable::{self, Synced};
 use crate::place::{Found, folders_up, look_below};
 use crate::spelling::Names;
+use crate::{Assignment, OutputRoot};
 
 /// What is said of a damaged file.
 #[derive(Clone, Debug, Serialize)]
@@ -57,12 +57,17 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The folder of a root's damaged files; seldom is there one.
+pub(crate) fn folder(root: &OutputRoot) -> Option<PathBuf> {
+    let is_there = |folder: &PathBuf| fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+    Some(root.corrupt()).filter(is_there)
+}
+
 /// Removes a damaged file and its report from the folder `corrupt`: the file has come whole. What cannot be
 /// removed does no harm.
 pub(crate) fn withdraw(corrupt: &Path, path: &RelPath) {
-    // Seldom is there any; and only what was put there is ours, so that no link on the way is followed.
-    let is_there = fs::symlink_metadata(corrupt).is_ok_and(|found| found.is_dir());
-    if !is_there || !matches!(look_below(corrupt, path, Names::Exact), Ok(Found::File(_))) {
+    // Only what was put there is ours, so that no link on the way is followed.
+    if !matches!(look_below(corrupt, path, Names::Exact), Ok(Found::File(_))) {
         return;
     }
     let place = corrupt.join(path.as_str());

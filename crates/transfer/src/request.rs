@@ -59,7 +59,19 @@ impl<'a> Asker<'a> {
         &self,
         work: impl FnOnce() -> Result<T, Blow> + Send + 'static,
     ) -> Result<T, Trouble> {
-        match spawn_blocking(work).await.map_err(|_| aborted())? {
+        self.ended(spawn_blocking(work).await.map_err(|_| aborted())?)
+    }
+
+    /// As `blocking`, for work that is soon done where the disk is not slow.
+    pub(crate) async fn at_hand<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Blow> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        self.ended(self.assignment.root.hands().run(work).await.ok_or_else(aborted)?)
+    }
+
+    fn ended<T>(&self, result: Result<T, Blow>) -> Result<T, Trouble> {
+        match result {
             Err(_) if self.stop.is_cancelled() => Err(Trouble::Stopped),
             other => Ok(other?),
         }

@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use skyhaul_model::{ErrorKind, FileError, JobKey, RelPath};
 
 use crate::durable;
+use crate::hands::Hands;
 use crate::lengths::Lengths;
 use crate::spelling::Names;
 use crate::trouble::disk_error;
@@ -45,6 +46,7 @@ struct Tree {
     names: Names,
     lengths: Lengths,
     trust: Trust,
+    hands: Hands,
 }
 
 /// Whether a call for the whole file system is believed. It tells a failure once, and not for which file: the next call
@@ -75,6 +77,7 @@ impl OutputRoot {
             names,
             lengths: Lengths::default(),
             trust: Trust::default(),
+            hands: Hands::default(),
         });
         held.insert(path, Arc::downgrade(&tree));
         Ok(Self { tree })
@@ -97,6 +100,12 @@ impl OutputRoot {
     #[must_use]
     pub fn is_ours(name: &OsStr) -> bool {
         name == OURS
+    }
+
+    /// Whether our folder is in an output root, of use or not. Blocking.
+    #[must_use]
+    pub fn is_marked(out: &Path) -> bool {
+        out.join(OURS).exists()
     }
 
     /// Where a file lands.
@@ -139,6 +148,11 @@ impl OutputRoot {
     /// after a failure.
     pub(crate) fn sync_file_system(&self) -> io::Result<bool> {
         self.tree.trust.call(|| durable::sync_file_system(&self.tree.lock))
+    }
+
+    /// What does the short disk steps of its files.
+    pub(crate) fn hands(&self) -> &Hands {
+        &self.tree.hands
     }
 
     /// How its file system tells names apart.

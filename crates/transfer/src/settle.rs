@@ -94,7 +94,7 @@ fn seal(
 
 /// Bytes that are not the file. The same ones twice will come a third time.
 fn wrong(store: Store, facts: &Facts, blow: Blow) -> Setback {
-    let came = bad::remember(&store.paths().bad, facts, store.answered(Timestamp::now()));
+    let came = bad::remember(&store.paths().bad(), facts, store.answered(Timestamp::now()));
     let repeated = blow.error.kind == ErrorKind::Checksum && matches!(came, Ok(Came::Again(_)));
     let backoff = if repeated { Backoff::Never } else { blow.backoff };
     give_up(store, Blow { backoff, ..blow })
@@ -108,8 +108,8 @@ fn damaged(
     received: u64,
 ) -> Result<Whole, Setback> {
     let now = store.answered(Timestamp::now());
-    let remembered = bad::remember(&store.paths().bad, facts, now.clone());
-    let came = remembered.map_err(|error| Blow::of_disk("remember", &store.paths().bad, &error));
+    let remembered = bad::remember(&store.paths().bad(), facts, now.clone());
+    let came = remembered.map_err(|error| Blow::of_disk("remember", &store.paths().bad(), &error));
     match came {
         Ok(Came::First) => {
             let message = format!("{} {why}; it is fetched once more to see who is to blame", assignment.url);

@@ -175,7 +175,7 @@ impl Attempt<'_> {
             let folder = || assignment.root.partials(&assignment.key);
             Ok((found, kept.map_err(|error| Blow::of_disk("read", &folder(), &error))?))
         };
-        let (found, kept) = self.asker.blocking(survey).await?;
+        let (found, kept) = self.asker.at_hand(survey).await?;
         // Every byte that lies here has been received once.
         self.meter.raise_received(kept.each().map(Held::bytes).sum());
         if let Some(held) = &kept.first {

@@ -220,7 +220,7 @@ async fn what_was_kept_of_a_file_goes_when_another_is_taken_over() {
     let bytes = gz(&noise(4_000));
     let mut bench = Bench::new("a.gz", &bytes);
     std::fs::create_dir_all(bench.parts().folder).unwrap();
-    for path in [bench.parts().part, bench.parts().bad, bench.parts().other().part] {
+    for path in [bench.parts().part, bench.parts().bad(), bench.parts().other().part] {
         std::fs::write(path, "left behind").unwrap();
     }
     bench.lay(&bytes);

@@ -19,12 +19,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
+use skyhaul_model::{Query, RelPath, Source};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -50,24 +49,9 @@ impl Bench {
         let root = Arc::new(OutputRoot::open(dir.path()).unwrap());
         let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
         let key = Query { source, out: "x".into() }.key();
-        let assignment = Assignment {
-            url: format!("https://a.example/d/{name}"),
-            path: RelPath::parse(&format!("D/2020/{name}")).unwrap(),
-            key,
-            root,
-            size: None,
-            digests: Vec::new(),
-            verify: VerifyLevel::Auto,
-            on_existing: OnExisting::Verify,
-            accept_corrupt: false,
-            stall: Duration::from_secs(60),
-            secret_headers: http::HeaderMap::new(),
-            received: 0,
-            boot: "boot-1".into(),
-            recheck: None,
-            spare: Arc::default(),
-            last_error: None,
-        };
+        let path = RelPath::parse(&format!("D/2020/{name}")).unwrap();
+        let assignment = Assignment::new(format!("https://a.example/d/{name}"), path, key, root);
+        let assignment = Assignment { boot: "boot-1".into(), ..assignment };
         Self { dir, site: Site::new(bytes), assignment }
     }
 

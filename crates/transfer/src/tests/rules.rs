@@ -271,8 +271,8 @@ fn statuses() {
         ("rule 46: a proxy's own", &[507, 520, 521, 522, 523, 524, 529], "", "retry http"),
         ("rule 46: Retry-After elsewhere", &[500, 504], "retry-after: 7", "retry http"),
         ("rule 47: nothing", &[204, 205], "", "retry http doubtful"),
-        ("rule 60: a login to the network", &[511], "", "retry connection"),
-        ("rule 60: with a page", &[511], "content-type: text/html", "retry connection"),
+        ("rule 60: a login to the network", &[511], "", "retry http"),
+        ("rule 60: with a page", &[511], "content-type: text/html", "retry http"),
         ("never", &[501, 505], "", "refuse http"),
         (
             "never, by the client's fault",

@@ -11,12 +11,10 @@ mod server;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use skyhaul_http::{Client, HttpConfig};
-use skyhaul_model::{OnExisting, Query, RelPath, Source, VerifyLevel};
+use skyhaul_model::{Query, RelPath, Source};
 use skyhaul_transfer::{Assignment, End, Meter, OutputRoot, publish, transfer};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -40,24 +38,10 @@ impl Desk {
     /// The order to fetch `path` from the server to the same path below the output folder.
     fn order(&self, server: &Server, path: &str) -> Assignment {
         let source = Source::archive("https://a.example", &[], Vec::new(), &[], &[]);
-        Assignment {
-            url: format!("http://{}/{path}", server.address()),
-            path: RelPath::parse(path).unwrap(),
-            key: Query { source, out: "x".into() }.key(),
-            root: Arc::clone(&self.root),
-            size: None,
-            digests: Vec::new(),
-            verify: VerifyLevel::Auto,
-            on_existing: OnExisting::Verify,
-            accept_corrupt: false,
-            stall: Duration::from_secs(60),
-            secret_headers: HeaderMap::new(),
-            received: 0,
-            boot: "boot".into(),
-            recheck: None,
-            spare: Arc::default(),
-            last_error: None,
-        }
+        let (url, key) =
+            (format!("http://{}/{path}", server.address()), Query { source, out: "x".into() }.key());
+        let order = Assignment::new(url, RelPath::parse(path).unwrap(), key, Arc::clone(&self.root));
+        Assignment { boot: "boot".into(), ..order }
     }
 
     /// Makes an attempt, and publishes what came whole.

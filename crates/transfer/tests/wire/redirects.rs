@@ -126,7 +126,7 @@ async fn rule_60_a_login_page_is_no_file_and_costs_a_few_tries_alone() {
     let desk = Desk::new();
     let table = [
         ("x.dat", ErrorKind::WrongContent, Backoff::Doubtful),
-        ("y.dat", ErrorKind::Connection, Backoff::Transient),
+        ("y.dat", ErrorKind::Http, Backoff::Transient),
     ];
     for (path, kind, backoff) in table {
         let mut order = desk.order(&server, path);
