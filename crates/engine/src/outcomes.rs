@@ -22,16 +22,15 @@ impl Engine {
                 self.turns.end(file);
             }
         }
+        // It asks all files in work: once for all that have ended.
+        let received = self.work.received_total();
+        self.tally.note(|counts| counts.received_bytes = received);
         Ok(())
     }
 
     async fn on_end(&mut self, finished: Finished) -> Result<(), EngineError> {
         let Finished { claim, what, took } = finished;
-        let received = self.work.received_total();
-        self.tally.note(|counts| {
-            counts.attempt_seconds.observe_time(took);
-            counts.received_bytes = received;
-        });
+        self.tally.note(|counts| counts.attempt_seconds.observe_time(took));
         match what {
             What::Transferred(End::Whole(whole)) | What::Recovered(Recovery::Part(whole)) => {
                 self.work.forget(claim.file);
