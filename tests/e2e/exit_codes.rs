@@ -225,3 +225,12 @@ fn an_interrupted_pull_exits_130() {
     pull.send(Signal::Interrupt);
     pull.finish().exits(130);
 }
+
+#[test]
+fn a_listing_that_takes_longer_than_the_timeout_is_given_up() {
+    let replica = Replica::start("--small-files --latency-api 60000");
+    let sky = Sky::new(&replica);
+    let ended = sky.run(&format!("pull {TEN_MINUTES} --out out --timeout 1 --retries 1")).exits(4);
+    ended.tells(replica.host());
+    assert_eq!(sky.status("1")["error"]["kind"], "timeout");
+}

@@ -93,6 +93,9 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
     use skyhaul_model::{FileSeq, FileSpec, RelPath};
     use skyhaul_queue::Known;
 
@@ -169,5 +172,42 @@ mod tests {
         assert_eq!(turns.jobs_with_enough(), [JobId(2)]);
         assert_eq!(jobs(turns.give_up(|job| job == JobId(2))), [2; ENOUGH_WAITING]);
         assert_eq!((turns.waiting(), turns.jobs_with_enough()), (1, vec![]));
+    }
+
+    proptest! {
+        /// Whatever comes and ends in whatever order: a path is one file's at a time, and everybody has a turn.
+        #[test]
+        fn no_path_is_two_files_at_once_and_nobody_waits_for_ever(
+            steps in proptest::collection::vec((0..4_u64, 0..6_u64, any::<bool>()), 1..60)
+        ) {
+            let mut turns = Turns::default();
+            let (mut at, mut begun, mut served) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+            let mut take = |turns: &mut Turns, at: &mut BTreeMap<u64, FileRef>, claim: Claim| {
+                let (path, file) = (claim.file.seq.0, claim.file);
+                let is_its_turn = turns.take(format!("/o/{path}").into(), claim).is_some();
+                assert_eq!(is_its_turn, !at.contains_key(&path), "path {path}");
+                if is_its_turn {
+                    at.insert(path, file);
+                    served.insert(file);
+                }
+            };
+            for (job, path, ends) in steps {
+                begun.insert(claim(job, path).file);
+                take(&mut turns, &mut at, claim(job, path));
+                if ends && let Some(file) = at.remove(&path) {
+                    turns.end(file);
+                }
+                for next in turns.next(|job| job.0 as i8) {
+                    take(&mut turns, &mut at, next);
+                }
+            }
+            while let Some((_, file)) = at.pop_first() {
+                turns.end(file);
+                for next in turns.next(|_| 0) {
+                    take(&mut turns, &mut at, next);
+                }
+            }
+            prop_assert_eq!((served, turns.waiting()), (begun, 0));
+        }
     }
 }
