@@ -6,8 +6,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_DIR ?= demo-data
 FILES ?= 1M
+JOBS ?= 10k
 
-.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-queue bench-dashboard bench-limits bench-controller bench-peers screenshots fuzz deny clean
+.PHONY: help setup build demo test fmt lint unit soak torture doc bench bench-baseline bench-queue bench-planning bench-jobs bench-dashboard bench-limits bench-controller bench-peers bench-faults screenshots fuzz deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -47,11 +48,21 @@ torture: ## the queue through 200 kills, 400 cuts and 1,000 kinds of damage, som
 doc: ## the API's documentation, broken links are errors
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked
 
-bench: ## time the hot pieces
-	$(CARGO) bench --package skyhaul-benches --locked
+bench: ## time the hot pieces, and count their instructions beside a baseline (with valgrind; fails where they are more)
+	$(CARGO) bench --package skyhaul-benches --bench hot --locked
+	@CARGO="$(CARGO)" benches/instructions.sh
+
+bench-baseline: ## make the instructions of the hot pieces the new baseline (benches/instructions.txt)
+	@CARGO="$(CARGO)" benches/instructions.sh --write
 
 bench-queue: ## the queue at a size: files in and done a second, bytes, memory, opening, rebuilding (FILES=10M, about six minutes)
 	$(CARGO) run --release --locked --package skyhaul-benches --bin bench-queue -- $(FILES)
+
+bench-jobs: ## what many small jobs cost: threads, open files, disk, opening, rebuilding (JOBS=10k, about five minutes)
+	$(CARGO) run --release --locked --package skyhaul-benches --bin bench-jobs -- $(JOBS)
+
+bench-planning: build ## what the queue takes in through the real binaries: years planned from an archive, a list of a million URLs (YEARS)
+	@benches/planning.sh target/release $(YEARS)
 
 bench-dashboard: ## what an open page costs the engine at ten thousand jobs, in processor time (two minutes)
 	$(CARGO) build --release --package skyhaul --package skyhaul-replica --bins --locked
@@ -66,6 +77,9 @@ bench-controller: ## draw what the controller makes of simulated links and serve
 
 bench-peers: build ## skyhaul beside curl, wget2, aria2 and others over emulated links, with ratios (BENCH_DIR, ROWS, REPEATS)
 	@benches/peers.sh target/release/skyhaul
+
+bench-faults: build ## what becomes of files when the server misbehaves in the harness's ten ways (BENCH_DIR)
+	@benches/faults.sh target/release/skyhaul
 
 screenshots: setup ## take the pictures of the dashboard in docs anew
 	$(CARGO) build --package skyhaul --package skyhaul-replica --bins --locked

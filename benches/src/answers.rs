@@ -1,4 +1,4 @@
-//! An archive in this process that answers every listing with the same night, piece by piece as a socket does.
+//! Servers in this process that answer everything with the same, piece by piece as a socket does.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use crate::night::{self, Night};
 /// Bytes of an answer that come at once.
 const PIECE: usize = 16 << 10;
 
-/// Answers with a night's files, whatever is asked.
+/// Answers with the same body, whatever is asked.
 pub struct Answers(Bytes);
 
 impl Answers {
@@ -21,6 +21,22 @@ impl Answers {
             (0..night::FILES).map(|file| format!("\"{}\"", night.file(file).url)).collect();
         let answer = format!("{{\"path_prefix\":\"{}\",\"urls\":[{}]}}", night::PREFIX, urls.join(","));
         Self(answer.into())
+    }
+
+    /// An archive that knows the dataset of the nights.
+    #[must_use]
+    pub fn of_the_catalogue() -> Self {
+        let tree = night::PREFIX;
+        let answer = format!(
+            r#"[{{"name":"THEMIS_ASI_RAW","data_tree_url":"{tree}","file_listing_supported":true,"file_time_resolution":"1min"}}]"#
+        );
+        Self(answer.into())
+    }
+
+    /// A server of files that are all these bytes.
+    #[must_use]
+    pub fn of_file(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 }
 

@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends")]
 
 pub mod answers;
+mod fetching;
+pub mod image;
 pub mod night;
 pub mod usage;
+
+pub use self::fetching::Fetching;
 
 use std::fmt::Write as _;
 
