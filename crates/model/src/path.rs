@@ -82,7 +82,7 @@ impl RelPath {
     /// # Errors
     /// [`PathError`] when the folder's name cannot be.
     pub fn below(&self, folder: &str) -> Result<Self, PathError> {
-        let whole = format!("{folder}/{}", self.0);
+        let whole = [folder, "/", &self.0].concat();
         // What lies below it was checked when this path was made.
         Self::from_components(&whole, std::iter::once(folder))?;
         Self::of_bearable_length(whole)
@@ -153,6 +153,10 @@ impl TryFrom<String> for RelPath {
 }
 
 fn decode(component: &str) -> Cow<'_, str> {
+    // Nearly every name, and millions of names are looked at.
+    if !component.contains('%') {
+        return component.into();
+    }
     let keeps_encoded = |c: char| (c.is_control() && c != '\0') || c == '/' || c == '\\';
     match percent_decode_str(component).decode_utf8() {
         Ok(text) if !text.contains(keeps_encoded) => text,
@@ -189,6 +193,10 @@ fn is_unportable(component: &str) -> bool {
 
 /// `CON`, `nul.txt`, `COM1`, `LPT³` and the like: devices whatever follows the first dot.
 fn is_device_name(component: &str) -> bool {
+    // Most names are told by their first letter, and millions of names are looked at.
+    if !component.starts_with(['A', 'C', 'L', 'N', 'P', 'a', 'c', 'l', 'n', 'p']) {
+        return false;
+    }
     let stem = component.split('.').next().unwrap_or(component).trim_end_matches(' ');
     if !DEVICE_LENGTHS.contains(&stem.len()) {
         return false;

@@ -1,26 +1,36 @@
-//! Takes in a list of files: a URL list or a manifest becomes JSON lines of file records, each path once.
+//! Takes in a list of files: a URL list or a manifest becomes slices of file records, each path once.
 //!
-//! Memory stays flat whatever the length: lines pass through, and duplicates are found by an external
+//! Memory stays flat whatever the length: lines pass through, from a thread that reads to one that writes, and duplicates are found by an external
 //! sort of path hashes. Nothing is kept over a crash; the job exists only once the queue has the result.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 use skyhaul_model::{ErrorKind, FileError, FileSpec, NewWindow, WindowTarget};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-use crate::naming::{line_file, shorten};
+use crate::naming::{Lines, shorten};
+use crate::slice::{Before, slice_files};
 use crate::sorter::{Entry, Merged, Sorter};
 use crate::{hex, manifest};
 
 /// The longest line that can be a URL with a path; what is longer is a failed file.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 
-/// Files in one window of a list: small enough to be one write to the queue, large enough that a
-/// million-line list has a few hundred windows.
-const WINDOW_FILES: u64 = 4_096;
+/// Files in one window of a list: some megabytes while it is taken in. Each window costs a sync, and a list of a million
+/// lines has some sixty.
+const WINDOW_FILES: u64 = 16_384;
+
+/// Files that go from who reads a list to who writes it at once, and how often before the reader waits.
+const BATCH_FILES: usize = 1_024;
+const BATCHES: usize = 4;
 
 /// What a list looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +57,18 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// The JSON lines of `FileSpec`; the file goes when this value goes.
+    /// The slices, see [`slice_files`]; the file goes when this value goes.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Its files, slice by slice. Blocking.
+    ///
+    /// # Errors
+    /// The copy cannot be read; the iterator's, too.
+    pub fn slices(&self) -> io::Result<impl Iterator<Item = io::Result<Vec<FileSpec>>>> {
+        read_slices(self.file.reopen()?, &self.windows)
     }
 }
 
@@ -72,22 +90,61 @@ pub enum IntakeError {
 pub fn take_in(reader: &mut dyn BufRead, form: &ListForm, scratch: &Path) -> Result<Intake, IntakeError> {
     let failed = |error| IntakeError::Io(scratch.to_owned(), error);
     let mut digested = Digested { inner: reader, digest: Sha256::new() };
-    let mut draft = Draft::new(scratch).map_err(failed)?;
-    match form {
-        ListForm::Urls { base } => read_lines(&mut digested, base.as_deref(), &mut draft).map_err(failed)?,
-        ListForm::Manifest => {
-            manifest::read_files(&mut digested, &mut |file| draft.push(&file))
-                .map_err(IntakeError::Manifest)?;
-        }
-    }
+    let draft = Draft::new(scratch).map_err(failed)?;
+    let (read, draft) = thread::scope(|scope| {
+        let (full, batches) = sync_channel(BATCHES);
+        let writer = scope.spawn(move || draft.push_all(batches));
+        let read = read_list(&mut digested, form, scratch, Batches { full, batch: Vec::new() });
+        (read, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // Where writing failed, reading ended for that alone.
+    let draft = draft.map_err(failed)?;
+    read?;
     let digest = hex(&digested.digest.finalize());
     let (file, windows, files) = draft.without_duplicates(scratch).map_err(failed)?;
     Ok(Intake { file, windows, digest, files })
 }
 
-fn read_lines(reader: &mut Digested<'_>, base: Option<&str>, draft: &mut Draft) -> io::Result<()> {
+/// Reads what is to be written meanwhile.
+fn read_list(
+    digested: &mut Digested<'_>,
+    form: &ListForm,
+    scratch: &Path,
+    mut batches: Batches,
+) -> Result<(), IntakeError> {
+    match form {
+        ListForm::Urls { base } => read_lines(digested, base.as_deref(), &mut batches),
+        ListForm::Manifest => {
+            let read = manifest::read_files(digested, &mut |file| batches.push(file));
+            read.map_err(IntakeError::Manifest)?;
+            Ok(())
+        }
+    }
+    .and_then(|()| batches.hand_over())
+    .map_err(|error| IntakeError::Io(scratch.to_owned(), error))
+}
+
+/// Files on their way from who reads them to who writes them.
+struct Batches {
+    full: SyncSender<Vec<FileSpec>>,
+    batch: Vec<FileSpec>,
+}
+
+impl Batches {
+    fn push(&mut self, file: FileSpec) -> io::Result<()> {
+        self.batch.push(file);
+        if self.batch.len() < BATCH_FILES { Ok(()) } else { self.hand_over() }
+    }
+
+    fn hand_over(&mut self) -> io::Result<()> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
+        self.full.send(batch).map_err(io::Error::other)
+    }
+}
+
+fn read_lines(reader: &mut Digested<'_>, base: Option<&str>, batches: &mut Batches) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
-    let mut line = Vec::new();
+    let (mut line, mut lines) = (Vec::new(), Lines::new(base));
     loop {
         line.clear();
         if reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
@@ -98,8 +155,8 @@ fn read_lines(reader: &mut Digested<'_>, base: Option<&str>, draft: &mut Draft) 
             skip_line(&mut reader)?;
         }
         match std::str::from_utf8(&line) {
-            Ok(text) if !cut => line_file(text, base).map_or(Ok(()), |file| draft.push(&file))?,
-            _ => draft.push(&unusable_line(&line))?,
+            Ok(text) if !cut => lines.file(text).map_or(Ok(()), |file| batches.push(file))?,
+            _ => batches.push(unusable_line(&line))?,
         }
     }
 }
@@ -128,20 +185,30 @@ fn unusable_line(line: &[u8]) -> FileSpec {
 struct Draft {
     slices: Slices,
     sorter: Sorter,
+    /// Keys that nobody can make a list for: equal hashes are taken for equal texts.
+    keys: [RandomState; 3],
 }
 
 impl Draft {
     fn new(scratch: &Path) -> io::Result<Self> {
-        Ok(Self { slices: Slices::new(NamedTempFile::new_in(scratch)?), sorter: Sorter::new(scratch) })
+        let slices = Slices::new(NamedTempFile::new_in(scratch)?);
+        Ok(Self { slices, sorter: Sorter::new(scratch), keys: std::array::from_fn(|_| RandomState::new()) })
+    }
+
+    /// Takes in all that comes.
+    fn push_all(mut self, batches: Receiver<Vec<FileSpec>>) -> io::Result<Self> {
+        batches.into_iter().flatten().try_for_each(|file| self.push(&file))?;
+        Ok(self)
     }
 
     fn push(&mut self, file: &FileSpec) -> io::Result<()> {
         if let Ok(path) = &file.path {
-            let digest = Sha256::digest(path.as_str().as_bytes());
-            let path = digest[..16].iter().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
-            self.sorter.push(Entry { path, index: self.slices.lines, url: hash(&file.url) })?;
+            let [high, low, url] = &self.keys;
+            let path = path.as_str();
+            let path = u128::from(high.hash_one(path)) << 64 | u128::from(low.hash_one(path));
+            self.sorter.push(Entry { path, index: self.slices.files, url: url.hash_one(&file.url) })?;
         }
-        self.slices.write(&serde_json::to_string(file)?)
+        self.slices.write(file)
     }
 
     /// The list without repeated URLs and with an error for each path that is taken: written again only
@@ -149,23 +216,24 @@ impl Draft {
     fn without_duplicates(self, scratch: &Path) -> io::Result<(NamedTempFile, Vec<NewWindow>, u64)> {
         let mut repeats = find_repeats(self.sorter.finish()?, scratch)?;
         let mut next_repeat = repeats.next()?;
-        let draft = self.slices.finish()?;
+        let (draft, windows, files) = self.slices.finish()?;
         if next_repeat.is_none() {
-            return Ok(draft);
+            return Ok((draft, windows, files));
         }
-        let (mut draft, ..) = draft;
-        io::Seek::rewind(&mut draft)?;
         let mut slices = Slices::new(NamedTempFile::new_in(scratch)?);
-        for (index, line) in BufReader::new(draft).lines().enumerate() {
-            let line = line?;
-            match next_repeat.filter(|repeat| repeat.path == index as u128) {
-                None => slices.write(&line)?,
-                Some(repeat) => {
-                    if repeat.url == CONFLICT {
-                        slices.write(&path_taken(&line)?)?;
+        let mut index = 0;
+        for slice in read_slices(draft.reopen()?, &windows)? {
+            for file in slice? {
+                match next_repeat.filter(|repeat| repeat.path == index) {
+                    None => slices.write(&file)?,
+                    Some(repeat) => {
+                        if repeat.url == CONFLICT {
+                            slices.write(&path_taken(file))?;
+                        }
+                        next_repeat = repeats.next()?;
                     }
-                    next_repeat = repeats.next()?;
                 }
+                index += 1;
             }
         }
         slices.finish()
@@ -191,27 +259,25 @@ fn find_repeats(mut by_path: Merged, scratch: &Path) -> io::Result<Merged> {
     by_line.finish()
 }
 
-fn path_taken(line: &str) -> io::Result<String> {
-    let mut file: FileSpec = serde_json::from_str(line)?;
+fn path_taken(mut file: FileSpec) -> FileSpec {
     if let Ok(path) = &file.path {
         let message = format!("another URL of the list lands at {path} already");
         file.path = Err(FileError::new(ErrorKind::Path, message));
     }
-    Ok(serde_json::to_string(&file)?)
-}
-
-fn hash(text: &str) -> u64 {
-    Sha256::digest(text.as_bytes())[..8].iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
+    file
 }
 
 /// The final list and the windows that cut it.
 struct Slices {
     file: BufWriter<NamedTempFile>,
     windows: Vec<NewWindow>,
+    /// What the next line is told against, and where it is put together.
+    before: Before,
+    line: Vec<u8>,
     begun_at: u64,
     written: u64,
-    first_line: u64,
-    lines: u64,
+    first_file: u64,
+    files: u64,
 }
 
 impl Slices {
@@ -219,19 +285,22 @@ impl Slices {
         Self {
             file: BufWriter::new(file),
             windows: Vec::new(),
+            before: Before::default(),
+            line: Vec::new(),
             begun_at: 0,
             written: 0,
-            first_line: 1,
-            lines: 0,
+            first_file: 1,
+            files: 0,
         }
     }
 
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        self.file.write_all(line.as_bytes())?;
-        self.file.write_all(b"\n")?;
-        self.written += line.len() as u64 + 1;
-        self.lines += 1;
-        if self.lines - (self.first_line - 1) == WINDOW_FILES {
+    fn write(&mut self, file: &FileSpec) -> io::Result<()> {
+        self.line.clear();
+        self.before.put(&mut self.line, file)?;
+        self.file.write_all(&self.line)?;
+        self.written += self.line.len() as u64;
+        self.files += 1;
+        if self.files - (self.first_file - 1) == WINDOW_FILES {
             self.cut();
         }
         Ok(())
@@ -240,18 +309,37 @@ impl Slices {
     fn cut(&mut self) {
         let length = self.written - self.begun_at;
         if length > 0 {
-            let target = WindowTarget::Slice { offset: self.begun_at, length, first_line: self.first_line };
+            let target = WindowTarget::Slice { offset: self.begun_at, length, first_line: self.first_file };
             self.windows.push(NewWindow { target });
         }
+        self.before = Before::default();
         self.begun_at = self.written;
-        self.first_line = self.lines + 1;
+        self.first_file = self.files + 1;
     }
 
     fn finish(mut self) -> io::Result<(NamedTempFile, Vec<NewWindow>, u64)> {
         self.cut();
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok((file, self.windows, self.lines))
+        Ok((file, self.windows, self.files))
     }
+}
+
+/// The files of each window of a list, in order.
+fn read_slices(
+    list: File,
+    windows: &[NewWindow],
+) -> io::Result<impl Iterator<Item = io::Result<Vec<FileSpec>>>> {
+    let mut list = BufReader::new(list);
+    list.rewind()?;
+    let lengths = windows.iter().map(|window| match window.target {
+        WindowTarget::Slice { length, .. } => length,
+        WindowTarget::Listing { .. } => 0,
+    });
+    Ok(lengths.map(move |length| {
+        let mut lines = Vec::new();
+        list.by_ref().take(length).read_to_end(&mut lines)?;
+        slice_files(&lines).map_err(io::Error::other)
+    }))
 }
 
 /// A reader that hashes what passes.
@@ -279,8 +367,7 @@ mod tests {
     fn intake(text: &[u8], form: &ListForm) -> (Intake, Vec<FileSpec>) {
         let scratch = tempfile::tempdir().unwrap();
         let intake = take_in(&mut &*text, form, scratch.path()).unwrap();
-        let content = std::fs::read_to_string(intake.path()).unwrap();
-        let files = content.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let files = intake.slices().unwrap().flat_map(Result::unwrap).collect();
         (intake, files)
     }
 
@@ -312,17 +399,17 @@ mod tests {
 
     #[test]
     fn windows_cover_the_list_without_gap_or_overlap() {
-        let text: String = (0..10_000).map(|n| format!("http://h/{n}\n")).collect();
+        let text: String = (0..40_000).map(|n| format!("http://h/{n}\n")).collect();
         let (intake, files) = intake(text.as_bytes(), &URLS);
-        assert_eq!((files.len(), intake.windows.len()), (10_000, 3));
+        assert_eq!((files.len(), intake.windows.len()), (40_000, 3));
         let mut end = 0;
         for window in &intake.windows {
             let WindowTarget::Slice { offset, length, .. } = window.target else { panic!("{window:?}") };
             assert_eq!(offset, end);
             end += length;
         }
-        let written: usize = files.iter().map(|file| serde_json::to_string(file).unwrap().len() + 1).sum();
-        assert_eq!(end, written as u64);
+        assert_eq!(end, intake.file.as_file().metadata().unwrap().len());
+        assert!(end < 40_000 * 64, "{end} bytes");
     }
 
     #[test]

@@ -11,12 +11,14 @@ mod manifest;
 mod naming;
 mod plan;
 mod seen;
+mod slice;
 mod sorter;
 
 pub use error::{PlanCost, PlanError};
 pub use intake::{Intake, IntakeError, ListForm, take_in};
-pub use listing::{FileStream, Listed, list_window, slice_files};
+pub use listing::{FileStream, Listed, list_window};
 pub use plan::plan_query;
+pub use slice::slice_files;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

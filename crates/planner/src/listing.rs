@@ -65,19 +65,6 @@ pub async fn list_window(
     }
 }
 
-/// The files of a slice of a job's own list: JSON lines that this crate wrote when it took the list in.
-///
-/// # Errors
-/// [`PlanError`] when the slice was damaged meanwhile.
-pub fn slice_files(lines: &[u8]) -> Result<Vec<FileSpec>, PlanError> {
-    let damaged = |error| {
-        let message = format!("the queue's copy of the list is damaged ({error}): submit the list again");
-        PlanError::refused(ErrorKind::Disk, message)
-    };
-    let filled = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    filled.map(|line| serde_json::from_slice(line).map_err(damaged)).collect()
-}
-
 impl FileStream {
     /// The next files; none at the end of the window.
     ///
@@ -143,18 +130,4 @@ fn send_files(
 
 fn unreadable(error: &std::io::Error) -> PlanError {
     PlanError::local("cannot read the archive's answer back", error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_damaged_slice_is_an_error_and_not_fewer_files() {
-        let spec = Tree::new("http://h/p", "D").file("http://h/p/a");
-        let line = serde_json::to_vec(&spec).unwrap();
-        let two = [line.clone(), line.clone()].join(&b'\n');
-        assert_eq!(slice_files(&two).unwrap(), [spec.clone(), spec]);
-        assert!(slice_files(&two[..two.len() - 3]).unwrap_err().error.message.contains("damaged"));
-    }
 }

@@ -7,9 +7,10 @@ use skyhaul_model::{ErrorKind, FileError, FileSpec, PathError, RelPath};
 use url::Url;
 
 /// The parts of a URL that decide a file's place.
+#[derive(Clone, Copy)]
 struct Parts<'a> {
-    /// `host` or `host:port`, without user and password.
-    host: &'a str,
+    /// `scheme://authority`.
+    origin: &'a str,
     /// The raw path, beginning with `/`, or empty.
     path: &'a str,
 }
@@ -34,11 +35,12 @@ impl<'a> Tree<'a> {
     }
 
     fn path(&self, url: &str) -> Result<RelPath, FileError> {
-        let parts = split(url)?;
+        let known = self.prefix.as_ref().map_or("", |tree| tree.origin);
+        let parts = split_known(url, known)?;
         let tree = self.prefix.as_ref().map_err(Clone::clone)?;
-        if !parts.host.eq_ignore_ascii_case(tree.host) {
+        if !parts.host().eq_ignore_ascii_case(tree.host()) {
             let message =
-                format!("the listing names {url}, which is not on the dataset's host {}", tree.host);
+                format!("the listing names {url}, which is not on the dataset's host {}", tree.host());
             return Err(FileError::new(ErrorKind::Path, message));
         }
         let below = strip_folder(parts.path, tree.path).unwrap_or(parts.path);
@@ -47,37 +49,53 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The file that a line of a URL list stands for; none for blank lines and comments.
-///
-/// A line may give its own path after a tab. Otherwise the file lands at its path below `base`, or at
-/// `HOST/PATH` when it is not below it.
-pub(crate) fn line_file(line: &str, base: Option<&str>) -> Option<FileSpec> {
-    let line = line.trim_matches(['\r', '\n', ' ', '\u{feff}']);
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let (url, own_path) = match line.split_once('\t') {
-        Some((url, path)) => (url.trim(), Some(path.trim())),
-        None => (line, None),
-    };
-    let path = match own_path {
-        Some(path) => split(url).and_then(|_| RelPath::parse(path).map_err(|error| unusable(&error))),
-        None => line_path(url, base),
-    };
-    Some(FileSpec { url: url.to_owned(), path, size: None, sha256: None })
+/// Where the files of a URL list belong: at their path below `base`, or at `HOST/PATH` when they are not below it.
+pub(crate) struct Lines<'a> {
+    base: Option<Parts<'a>>,
+    /// The origin of the last usable URL, and the folder that its host stands for.
+    origin: String,
+    folder: String,
 }
 
-fn line_path(url: &str, base: Option<&str>) -> Result<RelPath, FileError> {
-    let parts = split(url)?;
-    if let Some(tree) = base.and_then(|base| split(base).ok())
-        && tree.host.eq_ignore_ascii_case(parts.host)
-        && let Some(below) = strip_folder(parts.path, tree.path)
-    {
-        return RelPath::from_url_path(below).map_err(|error| unusable(&error));
+impl<'a> Lines<'a> {
+    /// The lines of a list with this base.
+    pub(crate) fn new(base: Option<&'a str>) -> Self {
+        let base = base.and_then(|base| split(base).ok());
+        Self { base, origin: String::new(), folder: String::new() }
     }
-    RelPath::from_url_path(parts.path)
-        .and_then(|path| path.below(&host_folder(parts.host)))
-        .map_err(|error| unusable(&error))
+
+    /// The file that a line stands for, which may give its own path after a tab; none for blank lines and comments.
+    pub(crate) fn file(&mut self, line: &str) -> Option<FileSpec> {
+        let line = line.trim_matches(['\r', '\n', ' ', '\u{feff}']);
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        let (url, own_path) = match line.split_once('\t') {
+            Some((url, path)) => (url.trim(), Some(path.trim())),
+            None => (line, None),
+        };
+        let path = split_known(url, &self.origin).and_then(|parts| {
+            self.note_origin(parts);
+            let path = own_path.map_or_else(|| self.path(parts), RelPath::parse);
+            path.map_err(|error| unusable(&error))
+        });
+        Some(FileSpec { url: url.to_owned(), path, size: None, sha256: None })
+    }
+
+    fn path(&self, parts: Parts<'_>) -> Result<RelPath, PathError> {
+        let base = self.base.filter(|base| base.host().eq_ignore_ascii_case(parts.host()));
+        match base.and_then(|base| strip_folder(parts.path, base.path)) {
+            Some(below) => RelPath::from_url_path(below),
+            None => RelPath::from_url_path(parts.path)?.below(&self.folder),
+        }
+    }
+
+    fn note_origin(&mut self, parts: Parts<'_>) {
+        if parts.origin != self.origin {
+            parts.origin.clone_into(&mut self.origin);
+            self.folder = host_folder(parts.host());
+        }
+    }
 }
 
 /// `host`, or `host_port`; colons and brackets of IPv6 cannot stand in a file name on Windows.
@@ -90,6 +108,24 @@ fn strip_folder<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     path.strip_prefix(folder.trim_end_matches('/')).filter(|rest| rest.starts_with('/'))
 }
 
+impl<'a> Parts<'a> {
+    /// `host` or `host:port`, without user and password.
+    fn host(self) -> &'a str {
+        self.origin.rsplit(['/', '@']).next().unwrap_or_default()
+    }
+}
+
+/// The parts of a URL, with less work if it has the origin `known`, which is a usable one or empty: what follows
+/// an origin cannot make a URL unusable (WHATWG URL, "basic URL parser": no state from the path on fails).
+fn split_known<'a>(url: &'a str, known: &str) -> Result<Parts<'a>, FileError> {
+    match url.strip_prefix(known) {
+        Some(rest) if !known.is_empty() && rest.starts_with('/') => {
+            Ok(Parts { origin: &url[..known.len()], path: until_query(rest) })
+        }
+        _ => split(url),
+    }
+}
+
 fn split(url: &str) -> Result<Parts<'_>, FileError> {
     let unusable = |why: &str| FileError::new(ErrorKind::Path, format!("'{}' {why}", shorten(url)));
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unusable("is no URL"))?;
@@ -97,13 +133,18 @@ fn split(url: &str) -> Result<Parts<'_>, FileError> {
         return Err(unusable("is neither an http nor an https URL"));
     }
     Url::parse(url).map_err(|error| unusable(&format!("is no usable URL: {error}")))?;
-    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    if host.is_empty() || host.contains('\\') {
+    let rest = until_query(rest);
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    let origin = &url[..scheme.len() + "://".len() + rest.len() - path.len()];
+    let parts = Parts { origin, path };
+    if parts.host().is_empty() || parts.host().contains('\\') {
         return Err(unusable("names no host"));
     }
-    Ok(Parts { host, path })
+    Ok(parts)
+}
+
+fn until_query(rest: &str) -> &str {
+    &rest[..rest.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(rest.len())]
 }
 
 fn unusable(error: &PathError) -> FileError {
@@ -121,6 +162,8 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const PREFIX: &str = "https://data.example/sort_by_project/THEMIS/asi/stream0";
@@ -172,14 +215,30 @@ mod tests {
             ("http://h.example/a\\..\\b", None, Err(ErrorKind::Path)),
         ];
         for (line, base, expected) in table {
-            assert_eq!(place(&line_file(line, base).unwrap()), expected, "{line}");
+            assert_eq!(place(&Lines::new(base).file(line).unwrap()), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_known_origin_changes_nothing(
+            known in prop::sample::select(vec!["http://h", "http://h:81", "HTTPS://u:p@h", "http://h\\x", "http://h?x"]),
+            rest in "[/a?#@:%\\\\. \t]{0,8}",
+        ) {
+            let url = format!("{known}{rest}");
+            if let Ok(usable) = split(known) {
+                let told = |split: Result<Parts<'_>, FileError>| {
+                    split.map(|parts| (parts.origin.to_owned(), parts.path.to_owned())).ok()
+                };
+                prop_assert_eq!(told(split_known(&url, usable.origin)), told(split(&url)));
+            }
         }
     }
 
     #[test]
     fn blank_lines_and_comments_are_no_files() {
         for line in ["", "  ", "\r\n", "# x", "  # y", "\u{feff}"] {
-            assert_eq!(line_file(line, None), None, "{line:?}");
+            assert_eq!(Lines::new(None).file(line), None, "{line:?}");
         }
     }
 }

@@ -125,13 +125,8 @@ fn encode(entry: Entry) -> [u8; ENTRY_BYTES] {
 }
 
 fn decode(bytes: &[u8; ENTRY_BYTES]) -> Entry {
-    let number = |part: &[u8]| part.iter().rev().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
-    // The halves are eight bytes long, so that nothing is cut off.
-    Entry {
-        path: number(&bytes[..16]),
-        index: number(&bytes[16..24]) as u64,
-        url: number(&bytes[24..]) as u64,
-    }
+    let part = |at: usize| bytes[at..].first_chunk().map_or(0, |part| u64::from_le_bytes(*part));
+    Entry { path: u128::from(part(8)) << 64 | u128::from(part(0)), index: part(16), url: part(24) }
 }
 
 #[cfg(test)]

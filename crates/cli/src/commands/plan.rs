@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use skyhaul_archive::Archive;
-use skyhaul_model::{FileSpec, Interval, Source, WindowTarget};
-use skyhaul_planner::{Intake, Listed, PlanError, list_window, plan_query, slice_files};
+use skyhaul_model::{FileSpec, Source, WindowId, WindowTarget};
+use skyhaul_planner::{Intake, Listed, Overlap, PlanError, list_window, plan_query};
 use tokio::task::JoinSet;
 
 use crate::args::PlanArgs;
 use crate::asking::{archive, ask, unanswered};
+use crate::checksums::Checksums;
 use crate::context::{Context, blocking};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -25,8 +26,13 @@ const LISTERS: usize = 4;
 /// Runs the command.
 pub(crate) async fn run(args: PlanArgs, context: &Context) -> Result<Exit, CliError> {
     let (flags, api) = (args.query.clone(), context.settings.api.clone());
-    let (wanted, out) =
-        blocking(move || Ok((query::read(&flags, &api)?, out_root::foresee(&flags.out)?))).await?;
+    let foresee = move || {
+        let wanted = query::read(&flags, &api)?;
+        // What 'submit' would refuse is refused here.
+        flags.checksums.as_deref().map(Checksums::take_in).transpose()?;
+        Ok((wanted, out_root::foresee(&flags.out)?))
+    };
+    let (wanted, out) = blocking(foresee).await?;
     let root: Arc<Path> = Arc::from(Path::new(&out));
     let tally = match wanted {
         Wanted { list: Some(list), .. } => {
@@ -91,13 +97,10 @@ impl Tally {
 
 /// Counts a list's files. Blocking.
 fn of_list(list: &Intake, root: &Path) -> Result<Tally, CliError> {
-    use std::io::BufRead;
     let unreadable = |error: std::io::Error| CliError::failed("cannot read the list's copy").because(&error);
     let mut tally = Tally { windows: list.windows.len() as u64, ..Tally::EMPTY };
-    let file = std::fs::File::open(list.path()).map_err(unreadable)?;
-    for line in std::io::BufReader::new(file).lines() {
-        let files = slice_files(line.map_err(unreadable)?.as_bytes())
-            .map_err(|error| CliError::from_error(Exit::Failed, &error))?;
+    for files in list.slices().map_err(unreadable)? {
+        let files = files.map_err(unreadable)?;
         tally.add_files(&files, root);
         for file in &files {
             tally.bytes.total = tally.bytes.total.zip(file.size).map(|(sum, size)| sum.saturating_add(size));
@@ -120,21 +123,23 @@ async fn of_archive(
     let refused = |error: PlanError| unanswered(&error, &api);
     let mut open = ask(|| plan_query(&archive, &source, Timestamp::now())).await.map_err(refused)?;
     open.reverse();
-    let intervals: Arc<[Interval]> = match source {
-        Source::Archive { intervals, .. } => Arc::from(intervals),
-        Source::Urls { .. } | Source::Manifest { .. } => Arc::from([]),
+    let overlap = match &source {
+        Source::Archive { intervals, .. } => Overlap::new(intervals),
+        Source::Urls { .. } | Source::Manifest { .. } => Overlap::new(&[]),
     };
+    let mut windows = (0..).map(WindowId);
     let mut tally = Tally::EMPTY;
     let mut asked = JoinSet::new();
     loop {
         while asked.len() < LISTERS
             && let Some(window) = open.pop()
+            && let Some(id) = windows.next()
         {
-            let (archive, intervals, root) = (Arc::clone(&archive), Arc::clone(&intervals), Arc::clone(root));
+            let (archive, overlap, root) = (Arc::clone(&archive), Arc::clone(&overlap), Arc::clone(root));
             let target = Arc::new(window.target);
             // Asked again, a window is counted from the start.
             let question = move || {
-                count(Arc::clone(&archive), Arc::clone(&target), Arc::clone(&intervals), Arc::clone(&root))
+                count(Arc::clone(&archive), id, Arc::clone(&target), Arc::clone(&overlap), Arc::clone(&root))
             };
             asked.spawn(ask(question));
         }
@@ -156,17 +161,18 @@ enum Counted {
 /// Asks for one window and counts its files.
 async fn count(
     archive: Arc<Archive>,
+    id: WindowId,
     target: Arc<WindowTarget>,
-    intervals: Arc<[Interval]>,
+    overlap: Arc<Overlap>,
     root: Arc<Path>,
 ) -> Result<Counted, PlanError> {
-    let mut stream = match list_window(&archive, &target, intervals).await? {
+    let mut stream = match list_window(&archive, &target, id, &overlap).await? {
         Listed::Files(stream) => stream,
         Listed::Split(parts) => return Ok(Counted::Split(parts)),
     };
     let mut tally = Tally { windows: 1, ..Tally::EMPTY };
-    tally.bytes.total = stream.bytes;
-    while let Some(files) = stream.next_batch().await? {
+    while let Some(batch) = stream.next_batch().await? {
+        let files = stream.take(batch);
         let root = Arc::clone(&root);
         let looked = tokio::task::spawn_blocking(move || {
             tally.add_files(&files, &root);
@@ -174,6 +180,9 @@ async fn count(
         });
         tally = looked.await.map_err(|error| broken(&error))?;
     }
+    let (bytes, taken) = stream.end();
+    tally.bytes.total = bytes;
+    taken.keep();
     Ok(Counted::Whole(tally))
 }
 

@@ -49,6 +49,7 @@ impl Keeper {
                 let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
                 if let Some((seq, entry)) = take_next(job, &mut self.index, request.now, lease)? {
                     dealt.push((FileRef { job: id, seq }, entry));
+                    self.leased.insert(id);
                     self.turn = id;
                     circle.push_back(id);
                 }

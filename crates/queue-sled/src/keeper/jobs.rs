@@ -123,6 +123,7 @@ impl Keeper {
         // From here on the job is gone, whatever becomes of its rows and files.
         self.jobs.remove(&id);
         self.unsynced.remove(&id);
+        self.staged.remove(&id);
         self.note_change(id);
         let cleared = self.index.clear_job(id);
         self.or_stop(cleared)?;

@@ -20,11 +20,14 @@ impl Default for LeaseEnds {
 
 impl Keeper {
     pub(crate) fn renew(&mut self, owner: LeaseOwner, until: Timestamp) {
-        for dispatch in self.jobs.values_mut().map(|job| &mut job.dispatch) {
+        let jobs = &mut self.jobs;
+        self.leased.retain(|id| {
+            let Some(dispatch) = jobs.get_mut(id).map(|job| &mut job.dispatch) else { return false };
             let files = dispatch.claims.values_mut().map(|claim| &mut claim.lease);
             let windows = dispatch.window_claims.values_mut().map(|claim| &mut claim.lease);
             files.chain(windows).filter(|lease| lease.owner == owner).for_each(|lease| lease.until = until);
-        }
+            !(dispatch.claims.is_empty() && dispatch.window_claims.is_empty())
+        });
         self.lease_ends.files = self.lease_ends.files.min(until);
         self.lease_ends.windows = self.lease_ends.windows.min(until);
     }

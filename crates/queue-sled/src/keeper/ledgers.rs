@@ -35,7 +35,11 @@ impl Keeper {
         self.use_ledger(id)?;
         let job = self.jobs.get_mut(&id).ok_or(QueueError::NoSuchJob(id))?;
         let appended = job.ledger.append(event);
-        self.unsynced.insert(id);
+        // A chunk says nothing before the frame that names it, and that one's sync covers it.
+        match event {
+            Event::Chunk { .. } => self.staged.insert(id),
+            _ => self.unsynced.insert(id),
+        };
         self.or_stop(appended)
     }
 
@@ -43,6 +47,7 @@ impl Keeper {
     pub(super) fn sync(&mut self, id: JobId) -> Result<()> {
         self.use_ledger(id)?;
         let synced = self.jobs.get_mut(&id).map_or(Ok(()), |job| job.ledger.sync());
+        self.staged.remove(&id);
         self.or_stop(synced)
     }
 
@@ -66,7 +71,8 @@ impl Keeper {
         let Some(idle) = self.open_ledgers.used(id) else { return Ok(()) };
         let Some(job) = self.jobs.get_mut(&idle) else { return Ok(()) };
         // Should the system fail to write what it still holds, whoever closed the file would not be told.
-        let synced = if self.unsynced.contains(&idle) { job.ledger.sync() } else { Ok(()) };
+        let written = self.staged.remove(&idle) || self.unsynced.contains(&idle);
+        let synced = if written { job.ledger.sync() } else { Ok(()) };
         job.ledger.put_away();
         self.or_stop(synced)
     }

@@ -54,8 +54,12 @@ pub(crate) struct Keeper {
     /// The latest time that a claim was made at.
     clock: Timestamp,
     lease_ends: LeaseEnds,
+    /// All jobs that have claims out, and some that had.
+    leased: BTreeSet<JobId>,
     /// Jobs whose ledgers have frames that are not synced.
     unsynced: BTreeSet<JobId>,
+    /// Jobs whose ledgers may have unsynced frames that nothing rests on yet.
+    staged: BTreeSet<JobId>,
     revision: watch::Sender<Revision>,
     /// What others are told of the jobs.
     records: Arc<Records>,
@@ -84,7 +88,9 @@ impl Keeper {
             listing_turn: JobId(0),
             clock: Timestamp::MIN,
             lease_ends: LeaseEnds::default(),
+            leased: BTreeSet::new(),
             unsynced: BTreeSet::new(),
+            staged: BTreeSet::new(),
             revision: watch::Sender::new(Revision(1)),
             records,
             changed: BTreeSet::new(),

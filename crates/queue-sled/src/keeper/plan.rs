@@ -130,6 +130,7 @@ impl Keeper {
         let claim = WindowClaim { lease, chunks: Vec::new(), rest: Vec::new(), lost, known: None };
         self.lease_ends.windows = self.lease_ends.windows.min(lease.until);
         self.job_mut(id)?.dispatch.window_claims.insert(window, claim);
+        self.leased.insert(id);
         Ok(ClaimedWindow { job: id, window: window_record(window, row) })
     }
 
