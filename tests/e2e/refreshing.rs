@@ -16,11 +16,14 @@ fn files_that_arrived_late_come_with_a_refresh_and_the_others_are_not_fetched_ag
     let sky = Sky::new(&replica);
     let line = format!("pull {TEN_MINUTES} --out out --json");
     assert_eq!(sky.ok(&line).json()["files"]["total"], 9);
-    let before = asked(&replica);
+    let (before, manifest) = (asked(&replica), sky.ok("manifest 1").stdout);
     assert_eq!(sky.ok(&line).json()["files"]["total"], 9, "a pull asks for no listing that it has");
     assert_eq!(asked(&replica), before);
     sky.ok("refresh 1").tells("no engine runs");
     assert_ne!(sky.status("1")["state"], "completed");
+    // What lies there is told of meanwhile, too.
+    assert_eq!(sky.ok("manifest 1").stdout, manifest);
+    assert_eq!(sky.ok("verify 1 --json").json()["ok"], 9);
     let ended = sky.ok(&line).json();
     assert_eq!(
         (&ended["state"], &ended["files"]["total"], &ended["files"]["done"]),

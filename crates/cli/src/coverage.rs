@@ -66,11 +66,11 @@ impl Coverage {
         let row = self.rows.entry(place_of(file)).or_default();
         row.listed += 1;
         match (file.state, &file.sealed, &file.error) {
-            (FileState::Done, sealed, _) => {
+            (_, Some(sealed), _) => {
                 row.held += 1;
-                row.bytes_held += sealed.as_ref().map_or(0, |sealed| sealed.size);
+                row.bytes_held += sealed.size;
             }
-            (FileState::Failed, _, Some(error)) if is_about_bytes(error.kind) => row.bad += 1,
+            (FileState::Failed, None, Some(error)) if is_about_bytes(error.kind) => row.bad += 1,
             _ => row.missing += 1,
         }
     }
@@ -180,6 +180,7 @@ mod tests {
         file.spec.path = Ok(RelPath::parse(&format!("D/2022/{name}")).unwrap());
         file.state = state;
         file.error = error.map(|kind| FileError::new(kind, "no"));
+        file.sealed = file.sealed.filter(|_| state == FileState::Done);
         file
     }
 
@@ -217,13 +218,16 @@ mod tests {
         coverage.add_file(&file(&name(1), FileState::Failed, Some(ErrorKind::CorruptAtSource)));
         coverage.add_file(&file(&name(2), FileState::Failed, Some(ErrorKind::NotFound)));
         coverage.add_file(&file(&name(3), FileState::Pending, Some(ErrorKind::Truncated)));
+        // It lies there while the archive is asked about it once more.
+        let done = file(&name(4), FileState::Done, None);
+        coverage.add_file(&FileRecord { state: FileState::Pending, ..done });
         let rows: Vec<_> = coverage.into_rows().map(|(place, row)| (place.site.unwrap(), row)).collect();
         let gill = Row {
-            listed: 4,
-            held: 1,
+            listed: 5,
+            held: 2,
             bad: 1,
             missing: 2,
-            bytes_held: 2_138_488,
+            bytes_held: 2 * 2_138_488,
             bytes_total: Some(10_000_000),
             minutes_expected: None,
         };

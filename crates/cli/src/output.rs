@@ -2,8 +2,10 @@
 //!
 //! Answers go to stdout; progress, notes, hints and errors to stderr. A reader of stdout that goes away
 //! (`| head`) ends the command quietly. Live bars are drawn through here too, so that nothing else
-//! writes across them.
+//! writes across them. Words of servers and lists may be among what is told: their control characters are shown, not
+//! sent to the terminal.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,7 +112,7 @@ impl Output {
     /// Answers with one line of text.
     pub(crate) fn line(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = self.answering();
-        answered(stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")))
+        answered(stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.write_all(b"\n")))
     }
 
     /// Answers with lines of text.
@@ -180,8 +182,21 @@ impl Output {
     fn tell(&self, text: &str) {
         // In order where both streams lead to one place; what goes wrong is told by the next write to stdout.
         let _told_later = unpoisoned(&self.stdout).flush();
-        self.stderr.write_whole(format!("{text}\n").as_bytes());
+        self.stderr.write_whole(format!("{}\n", harmless(text)).as_bytes());
     }
+}
+
+/// The text with its control characters as `\u{1b}`, all but those that lay out lines and columns.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |text: String, character: char| match character {
+        harmful if is_harmful(harmful) => text + &harmful.escape_default().to_string(),
+        harmless => text + harmless.encode_utf8(&mut [0; 4]),
+    };
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), shown))
 }
 
 fn answered(result: io::Result<()>) -> Result<(), CliError> {
@@ -264,6 +279,18 @@ mod tests {
         output.note("beside the point");
         output.line("the answer").unwrap();
         assert_eq!((answer.text().as_str(), stderr.text().as_str()), ("the answer\n", ""));
+    }
+
+    #[test]
+    fn control_characters_of_others_do_not_reach_the_terminal() {
+        let (output, answer, stderr) = capture::output(Format::Human, Loudness::Normal);
+        output.line("a\tü \u{1b}[2J\u{9b}31m\0\r").unwrap();
+        output.note("two\nlines\u{7}");
+        let told = (answer.text(), stderr.text());
+        assert_eq!(
+            (told.0.as_str(), told.1.as_str()),
+            ("a\tü \\u{1b}[2J\\u{9b}31m\\u{0}\\r\n", "two\nlines\\u{7}\n")
+        );
     }
 
     /// A stream whose reader has gone.

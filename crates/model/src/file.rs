@@ -123,7 +123,8 @@ pub struct FileRecord {
     pub error: Option<FileError>,
     /// When it is tried again at the earliest.
     pub not_before: Option<Timestamp>,
-    /// What is known of the bytes; set when done.
+    /// What is known of the bytes at the final path; set when done, and while the server is to be asked whether it still
+    /// has the same.
     pub sealed: Option<Sealed>,
     /// Body bytes received so far, in bytes.
     pub received: u64,

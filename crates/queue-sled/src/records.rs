@@ -170,16 +170,21 @@ impl Snapshot {
         }
     }
 
-    /// What the windows told, else what the files told; nothing before all windows are listed.
+    /// What the files told, else what came once all have, else what the windows told; nothing before all windows are
+    /// listed.
     fn bytes_total(&self) -> Option<u64> {
         let row = &self.row;
         if row.plan != Plan::Planned || row.windows != row.windows_listed {
             return None;
         }
-        if row.windows_told == row.windows {
-            return Some(row.window_bytes);
+        if row.files_sized == row.files {
+            return Some(row.size_sum);
         }
-        (row.files_sized == row.files).then_some(row.size_sum)
+        if row.files_done == row.files {
+            return Some(row.bytes_done);
+        }
+        // Windows may tell of files that another has, or that are no longer there.
+        (row.windows_told == row.windows).then_some(row.window_bytes.max(row.bytes_done))
     }
 }
 

@@ -201,9 +201,9 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ManifestArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
-    /// How to write it; `json` is what `--manifest` reads
-    #[arg(long, value_name = "FORMAT", default_value = "sha256sum")]
-    pub(crate) format: ManifestFormat,
+    /// How to write it; `json` is what `--manifest` reads [default: sha256sum, with --json: json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ManifestFormat>,
 }
 
 /// `coverage`.
@@ -211,9 +211,9 @@ pub(crate) struct ManifestArgs {
 pub(crate) struct CoverageArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
-    /// How to write it; `--json` is the same as `json`
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub(crate) format: CoverageFormat,
+    /// How to write it [default: table, with --json: json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<CoverageFormat>,
     /// Do not ask the archive how many minutes could be imaged
     #[arg(long)]
     pub(crate) offline: bool,

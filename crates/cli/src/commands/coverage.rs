@@ -63,8 +63,8 @@ pub(crate) async fn run(args: CoverageArgs, context: &Context) -> Result<Exit, C
     if let (Source::Archive { api, intervals, .. }, false) = (&job.query.source, args.offline) {
         expect(context, api, intervals, &mut coverage).await;
     }
-    let format = if context.is_json() { CoverageFormat::Json } else { args.format };
-    write(context, format, coverage)?;
+    let usual = if context.is_json() { CoverageFormat::Json } else { CoverageFormat::Table };
+    write(context, args.format.unwrap_or(usual), coverage)?;
     let open = job.windows.open() + job.windows.failed;
     if open > 0 {
         let windows = human::counted(job.windows.total, "window");

@@ -1,7 +1,7 @@
 //! `manifest`: what was pulled, with sizes and digests, read from the queue page by page.
 
 use serde::Serialize;
-use skyhaul_model::{FileRecord, FileState, JobRecord, RelPath, Sealed, Source};
+use skyhaul_model::{FileRecord, JobRecord, RelPath, Sealed, Source};
 use skyhaul_queue::FileQuery;
 
 use crate::access::with_queue;
@@ -30,8 +30,8 @@ struct Head<'a> {
     datasets: &'a [String],
 }
 
-/// A file that is done: its place, its record, its proof.
-struct DoneFile<'a> {
+/// A file that lies there: its place, its record, its proof.
+struct HeldFile<'a> {
     path: &'a RelPath,
     url: &'a str,
     sealed: &'a Sealed,
@@ -39,17 +39,18 @@ struct DoneFile<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(args: ManifestArgs, context: &Context) -> Result<Exit, CliError> {
-    // `--json` asks for JSON, whatever form is the default.
-    let format = if context.is_json() { ManifestFormat::Json } else { args.format };
+    let usual = if context.is_json() { ManifestFormat::Json } else { ManifestFormat::Sha256sum };
+    let format = args.format.unwrap_or(usual);
     with_queue(context, async |desk: &Desk| {
         let job = find(desk.jobs(), &args.job.job).await?;
         context.output.raw(before(format, &job)?.as_bytes())?;
         let mut written = 0u64;
         let mut after = None;
         loop {
-            let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
+            // Those that the archive is asked about once more lie there as well.
+            let query = FileQuery { state: None, after, limit: PAGE };
             let page = desk.files(job.id, query).await?;
-            for file in page.files.iter().filter_map(done) {
+            for file in page.files.iter().filter_map(held) {
                 context.output.raw(&row(format, &file, written)?)?;
                 written += 1;
             }
@@ -91,7 +92,7 @@ fn before(format: ManifestFormat, job: &JobRecord) -> Result<String, CliError> {
 }
 
 /// A file's line; `index` counts those before it.
-fn row(format: ManifestFormat, file: &DoneFile<'_>, index: u64) -> Result<Vec<u8>, CliError> {
+fn row(format: ManifestFormat, file: &HeldFile<'_>, index: u64) -> Result<Vec<u8>, CliError> {
     match format {
         ManifestFormat::Sha256sum => Ok(checksum_line(file.path.as_str(), &file.sealed.sha256).into_bytes()),
         ManifestFormat::Csv => {
@@ -141,9 +142,9 @@ fn checksum_line(name: &str, digest: &[u8]) -> String {
     format!("\\{digest}  {escaped}\n")
 }
 
-fn done(file: &FileRecord) -> Option<DoneFile<'_>> {
+fn held(file: &FileRecord) -> Option<HeldFile<'_>> {
     let (Ok(path), Some(sealed)) = (&file.spec.path, &file.sealed) else { return None };
-    Some(DoneFile { path, url: &file.spec.url, sealed })
+    Some(HeldFile { path, url: &file.spec.url, sealed })
 }
 
 fn unwritable(error: &(dyn std::error::Error + 'static)) -> CliError {
@@ -157,7 +158,7 @@ mod tests {
 
     fn written(format: ManifestFormat, files: &[FileRecord]) -> String {
         let mut text = before(format, &samples::finished_job()).unwrap().into_bytes();
-        for (index, file) in files.iter().filter_map(done).enumerate() {
+        for (index, file) in files.iter().filter_map(held).enumerate() {
             text.extend(row(format, &file, index as u64).unwrap());
         }
         text.extend(behind(format));

@@ -1,7 +1,8 @@
 //! `verify`: reads the finished files again and compares them with what was recorded.
 //!
 //! Several files are read at once, never more than the machine has use for; the bad ones alone are
-//! remembered. With `--repair` they are queued again, which is durable before the command answers.
+//! remembered. With `--repair` they are queued again, which is durable before the command answers; but for those that
+//! the archive is being asked about anyway: the queue takes them back once they are done.
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ const MOST_READERS: usize = 8;
 #[derive(Debug)]
 struct Bad {
     file: FileSeq,
+    state: FileState,
     told: BadFile,
     error: FileError,
 }
@@ -40,25 +42,32 @@ pub(crate) async fn run(args: VerifyArgs, context: &Context) -> Result<Exit, Cli
     with_queue(context, async |desk: &Desk| {
         let job = find(desk.jobs(), &args.job.job).await?;
         let (files, bad) = Box::pin(compare(desk, &job)).await?;
-        let repaired = args.repair && !bad.is_empty();
-        if repaired {
-            desk.invalidate(job.id, bad.iter().map(|bad| (bad.file, bad.error.clone())).collect()).await?;
+        let count = bad.len() as u64;
+        let done = bad.iter().filter(|bad| args.repair && bad.state == FileState::Done);
+        let repaired: Vec<_> = done.map(|bad| (bad.file, bad.error.clone())).collect();
+        let queued = repaired.len() as u64;
+        if queued > 0 {
+            desk.invalidate(job.id, repaired).await?;
         }
-        let count = bad.len();
         let bad: Vec<BadFile> = bad.into_iter().map(|bad| bad.told).collect();
-        answer(context, &VerifyDocument { files, ok: files - count as u64, bad })?;
-        if repaired {
-            context.output.note(&format!("{} queued again", human::counted(count as u64, "file")));
+        answer(context, &VerifyDocument { files, ok: files - count, bad })?;
+        if queued > 0 {
+            context.output.note(&format!("{} queued again", human::counted(queued, "file")));
             if desk.engine().is_none() {
                 context.output.hint("the same pull, or 'skyhaul engine start', fetches them");
             }
+        }
+        if queued == count {
             return Ok(Exit::Done);
         }
-        if count > 0 {
+        if args.repair {
+            context.output.hint(
+                "the archive is being asked about the others: verify them again when the job is finished",
+            );
+        } else {
             context.output.hint(&format!("'skyhaul verify {} --repair' queues them again", job.id));
-            return Ok(Exit::SomeFailed);
         }
-        Ok(Exit::Done)
+        Ok(Exit::SomeFailed)
     })
     .await
 }
@@ -74,18 +83,17 @@ fn answer(context: &Context, document: &VerifyDocument) -> Result<(), CliError> 
     context.output.line(&format!("{files} read again, {ok} as recorded, {} not", document.bad.len()))
 }
 
-/// Re-reads every file that is done: how many there are, and the bad ones in listing order.
+/// Re-reads every file that is held: how many there are, and the bad ones in listing order.
 async fn compare(desk: &Desk, job: &JobRecord) -> Result<(u64, Vec<Bad>), CliError> {
     let readers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
     let out = PathBuf::from(&job.query.out);
     let (mut files, mut bad) = (0, Vec::new());
     let mut after = None;
     loop {
-        let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
-        let page = desk.files(job.id, query).await?;
-        files += page.files.len() as u64;
+        let page = desk.files(job.id, FileQuery { state: None, after, limit: PAGE }).await?;
         let mut reading: JoinSet<Option<Bad>> = JoinSet::new();
-        for file in page.files {
+        for file in page.files.into_iter().filter(|file| file.sealed.is_some()) {
+            files += 1;
             if reading.len() >= readers {
                 bad.extend(finished(&mut reading).await?);
             }
@@ -123,7 +131,7 @@ fn look(record: &FileRecord, out: &Path) -> Option<Bad> {
         _ => "changed",
     };
     let told = BadFile { path: path.as_str().to_owned(), kind, message: error.message.clone() };
-    Some(Bad { file: record.seq, told, error })
+    Some(Bad { file: record.seq, state: record.state, told, error })
 }
 
 #[cfg(test)]

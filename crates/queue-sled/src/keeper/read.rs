@@ -63,7 +63,7 @@ impl Keeper {
         let entry = self.entry(file)?;
         let spec = self.spec(file)?;
         let claim = self.job(file.job)?.dispatch.claims.get(&file.seq).copied();
-        let seal = entry.seal.filter(|_| entry.state == FileState::Done);
+        let seal = entry.seal.filter(|_| entry.state == FileState::Done || entry.recheck);
         let sealed = seal.map(|seal| self.sealed(file, seal)).transpose()?;
         let error = entry.error.or_else(|| {
             // A file that failed without an attempt has no path.

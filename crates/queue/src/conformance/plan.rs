@@ -3,7 +3,8 @@
 use skyhaul_model::{FileState, JobState, Plan, WindowId, WindowState};
 
 use super::fixture::{
-    all_files, at, claim, claim_windows, error, job, list_next, lost_spec, new_job, planned, spec, window,
+    all_files, at, claim, claim_windows, error, job, list_next, lost_spec, new_job, planned, sealed, spec,
+    window,
 };
 use crate::{ClaimFilter, NewJob, PlanOutcome, Queue, QueueError, Requeued, WindowOutcome, WindowQuery};
 
@@ -167,13 +168,21 @@ pub async fn a_released_window_costs_nothing(queue: &dyn Queue) {
     assert_eq!(job(queue, id).await.files.total, 0);
 }
 
-/// The total is known when every window or else every file told its size, and all windows are listed.
+/// The total is known when every window or else every file told its size, and all windows are listed; once all files came
+/// it is what came, whatever the windows told.
 pub async fn bytes_are_totalled_when_everything_told(queue: &dyn Queue) {
     let told = planned(queue, new_job("told"), 0..2).await;
     list_next(queue, told, vec![spec(0)], Some(100)).await;
     assert_eq!(job(queue, told).await.bytes.total, None, "a window is open");
     list_next(queue, told, vec![spec(1)], Some(23)).await;
     assert_eq!(job(queue, told).await.bytes.total, Some(123));
+    for (size, total) in [(200, 200), (7, 207)] {
+        let claimed = claim(queue, 1, 2).await.remove(0);
+        queue.seal(vec![(claimed.file, sealed(size))]).await.unwrap();
+        queue.complete(vec![claimed.file], at(3)).await.unwrap();
+        let bytes = job(queue, told).await.bytes;
+        assert_eq!((bytes.done, bytes.total), (total, Some(total)));
+    }
 
     let untold = planned(queue, new_job("untold"), 0..2).await;
     list_next(queue, untold, vec![spec(0)], Some(100)).await;

@@ -87,8 +87,12 @@ pub async fn done_files_are_checked_again(queue: &dyn Queue) {
     let record = job(queue, id).await;
     assert_eq!((record.files.pending, record.files.done, record.bytes.done), (10, 0, 0));
     assert_eq!(record.bytes.received, 100);
+    // They lie where they lay, and whoever asks what is there is told.
+    let held = async || all_files(queue, id, None, 50).await.into_iter().map(|file| file.sealed);
+    assert!(held().await.all(|held| held == Some(sealed(10))));
     let claims = claim(queue, 100, 2).await;
     assert_eq!(claims.len(), 10);
+    assert!(held().await.all(|held| held == Some(sealed(10))));
     for claimed in &claims {
         assert_eq!((&claimed.known, claimed.attempts), (&Known::Recheck(sealed(10)), 1));
         queue.complete(vec![claimed.file], at(3)).await.unwrap();

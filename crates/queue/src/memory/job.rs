@@ -191,7 +191,7 @@ impl Job {
     }
 
     fn byte_counts(&self) -> ByteCounts {
-        let mut bytes = ByteCounts { total: self.bytes_total(), ..ByteCounts::default() };
+        let mut bytes = ByteCounts::default();
         for file in &self.files {
             bytes.received += file.received;
             if let (FileState::Done, Some(sealed)) = (file.state, &file.sealed) {
@@ -199,11 +199,13 @@ impl Job {
                 bytes.adopted += if sealed.proof == Proof::Adopted { sealed.size } else { 0 };
             }
         }
+        bytes.total = self.bytes_total(bytes.done);
         bytes
     }
 
-    /// What the windows told, else what the files told; nothing before all windows are listed.
-    fn bytes_total(&self) -> Option<u64> {
+    /// What the files told, else what came once all have, else what the windows told; nothing before all windows are
+    /// listed.
+    fn bytes_total(&self, done: u64) -> Option<u64> {
         let told = |state: &WindowState| match state {
             WindowState::Listed { bytes, .. } => Some(*bytes),
             _ => None,
@@ -212,8 +214,11 @@ impl Job {
         if self.plan != Plan::Planned {
             return None;
         }
-        let by_windows: Option<u64> = windows.into_iter().sum();
-        by_windows.or_else(|| self.files.iter().map(|file| file.spec.size).sum())
+        let by_files: Option<u64> = self.files.iter().map(|file| file.spec.size).sum();
+        let all_came = self.files.iter().all(|file| file.state == FileState::Done).then_some(done);
+        // Windows may tell of files that another has, or that are no longer there.
+        let by_windows = || windows.into_iter().sum::<Option<u64>>().map(|told| told.max(done));
+        by_files.or(all_came).or_else(by_windows)
     }
 }
 
@@ -226,7 +231,7 @@ impl File {
             attempts: self.attempts,
             error: self.error.clone(),
             not_before: self.not_before,
-            sealed: self.sealed.clone().filter(|_| self.state == FileState::Done),
+            sealed: self.sealed.clone().filter(|_| self.state == FileState::Done || self.recheck),
             received: self.received,
             no_resume: self.no_resume,
         }
