@@ -13,8 +13,8 @@ use skyhaul_benches::answers::Answers;
 use skyhaul_benches::image::pgm_gz;
 use skyhaul_benches::night::{self, Night};
 use skyhaul_benches::{Bench, Fetching, files, url_list};
-use skyhaul_model::{Interval, Source};
-use skyhaul_planner::{ListForm, Listed, list_window, plan_query, take_in};
+use skyhaul_model::{Interval, Source, WindowId};
+use skyhaul_planner::{ListForm, Listed, Overlap, list_window, plan_query, take_in};
 use skyhaul_verify::Container;
 
 const FILES: usize = 20_000;
@@ -43,11 +43,11 @@ fn a_listing_is_parsed(bencher: divan::Bencher<'_, '_>) {
     let target = Night(0).window().target;
     bencher.counter(ItemsCount::new(night::FILES)).bench(|| {
         runtime.block_on(async {
-            let listed = list_window(&archive, &target, Arc::new([])).await.unwrap();
+            let listed = list_window(&archive, &target, WindowId(0), &Overlap::new(&[])).await.unwrap();
             let Listed::Files(mut files) = listed else { unreachable!("this archive splits nothing") };
             let mut count = 0;
             while let Some(batch) = files.next_batch().await.unwrap() {
-                count += batch.len() as u64;
+                count += files.take(batch).len() as u64;
             }
             assert_eq!(count, night::FILES);
         });

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use serde_json::json;
-use skyhaul_tests::{Replica, Running, Signal, Sky};
+use skyhaul_tests::{Replica, Running, Signal, Sky, eventually};
 
 use crate::TEN_MINUTES;
 
@@ -300,4 +300,21 @@ fn certificates_that_a_running_engine_does_not_have_are_refused_and_those_it_has
     sky.ok(&format!("submit {TEN_MINUTES} --out out --cacert ca.pem"));
     sky.ok(&format!("pull {TEN_MINUTES} --out out --cacert same.pem"));
     sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+}
+
+#[test]
+fn an_interrupted_pull_says_that_an_engine_goes_on_with_its_job_where_one_does() {
+    let replica = Replica::start("--small-files --rate 1k");
+    let sky = Sky::new(&replica);
+    sky.ok(&format!("submit {TWO_MINUTES} --out other"));
+    sky.ok("engine stop");
+    let pull = pulling(&sky, &replica, 0);
+    eventually("a job that is worked on", || {
+        let jobs = sky.ok("jobs --json").json();
+        jobs[1]["state"] == "running"
+    });
+    pull.send(Signal::Interrupt);
+    pull.finish().exits(130).tells("job 2 goes on in the engine").tells("skyhaul pause 2");
+    eventually("work on it", || sky.status("2")["state"] == "running");
+    sky.ok("pause --all");
 }

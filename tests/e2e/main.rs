@@ -28,6 +28,7 @@ mod manifest;
 mod names;
 mod outages;
 mod output;
+mod overlap;
 mod planning;
 mod privacy;
 mod real_data;

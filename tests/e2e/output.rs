@@ -167,3 +167,54 @@ fn nothing_panics_whatever_is_typed() {
         );
     }
 }
+
+#[test]
+fn a_format_that_is_said_wins_over_json_in_the_config_file() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+    let config = sky.write("config.toml", "json = true\n").display().to_string();
+    let run = |line: &str| sky.ok(&format!("{line} --config {config}"));
+    assert_eq!(run("manifest 1").json()["files"].as_array().unwrap().len(), 10);
+    assert_eq!(run("manifest 1 --format sha256sum").stdout, sky.ok("manifest 1").stdout);
+    assert!(run("coverage 1 --format csv").stdout.starts_with("dataset,"));
+}
+
+#[test]
+fn an_engine_that_is_steered_answers_in_json_too() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    assert_eq!(sky.ok("engine stop --json").json()["running"], false);
+    for _ in 0..2 {
+        let up = sky.ok("engine start --json").json();
+        assert_eq!((&up["running"], up["pid"].is_u64()), (&true.into(), true), "{up}");
+    }
+    assert_eq!(sky.ok("engine stop --json").json()["running"], false);
+    sky.ok(&format!("submit {TEN_MINUTES} --out out --no-start"));
+    let ran = sky.ok("engine run --until-idle --json").json();
+    assert_eq!((&ran["engine"]["running"], &ran["jobs"][0]["files"]["done"]), (&false.into(), &10.into()));
+}
+
+#[test]
+fn a_password_in_the_address_of_the_archive_is_not_shown() {
+    let sky = Sky::at("http://user:s3cret@127.0.0.1:9");
+    let asked = sky.run("datasets").exits(4);
+    assert!(!format!("{}{}", asked.stdout, asked.stderr).contains("s3cret"), "{}", asked.stderr);
+    sky.ok(&format!("submit {TEN_MINUTES} --out out --no-start"));
+    for line in ["status 1", "status 1 --json"] {
+        let told = sky.ok(line).stdout;
+        assert!(told.contains("127.0.0.1:9") && !told.contains("s3cret"), "{told}");
+    }
+}
+
+#[test]
+fn a_plan_refuses_what_a_submit_would_refuse() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.write("file", "not a folder");
+    for (flags, code) in [("--out file", 1), ("--out file/x", 1), ("--out out --checksums missing", 2)] {
+        for command in ["plan", "submit --no-start"] {
+            sky.run(&format!("{command} {TEN_MINUTES} {flags}")).exits(code);
+        }
+    }
+}

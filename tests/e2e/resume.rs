@@ -127,3 +127,13 @@ fn a_pull_resumes_a_paused_and_a_cancelled_job() {
         assert_eq!((&pulled["id"], &pulled["state"]), (&id, &"completed".into()));
     }
 }
+
+#[test]
+fn what_a_kill_at_the_very_end_left_is_tidied_by_the_next_pull() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+    sky.write("out/.skyhaul/lock", "");
+    sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+    assert!(!sky.path("out/.skyhaul").exists());
+}

@@ -21,7 +21,7 @@ use skyhaul_benches::night::{self, Night};
 use skyhaul_benches::usage;
 use skyhaul_engine::list_slices;
 use skyhaul_model::{JobId, Query, Source, parse_bytes};
-use skyhaul_planner::{ListForm, Listed, list_window, take_in};
+use skyhaul_planner::{ListForm, Listed, Overlap, list_window, take_in};
 use skyhaul_queue::{
     ClaimFilter, ClaimRequest, Input, JobQueue, LeaseOwner, NewJob, PlanOutcome, PlanQueue, WindowOutcome,
     WorkQueue,
@@ -91,14 +91,15 @@ async fn list_answers(queue: &Arc<SledQueue>, files: u64) {
 async fn lister(queue: Arc<SledQueue>, archive: Archive, job: JobId) {
     while let Some(claim) = queue.claim_windows(request(job, 1)).await.unwrap().pop() {
         let (id, target) = (claim.window.id, claim.window.target);
-        let Listed::Files(mut files) = list_window(&archive, &target, Arc::new([])).await.unwrap() else {
-            unreachable!("this archive splits nothing")
-        };
+        let listed = list_window(&archive, &target, id, &Overlap::new(&[])).await.unwrap();
+        let Listed::Files(mut files) = listed else { unreachable!("this archive splits nothing") };
         while let Some(batch) = files.next_batch().await.unwrap() {
-            queue.stage_files(job, id, batch).await.unwrap();
+            queue.stage_files(job, id, files.take(batch)).await.unwrap();
         }
-        let listed = WindowOutcome::Listed { bytes: files.bytes };
+        let (bytes, taken) = files.end();
+        let listed = WindowOutcome::Listed { bytes };
         queue.settle_window(job, id, listed, Timestamp::now()).await.unwrap();
+        taken.keep();
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::args::TransferArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::human;
 use crate::policy::client;
 
 /// How often a question is asked.
@@ -73,7 +74,11 @@ where
 /// The error that a command ends with when the archive did not answer, or refused.
 pub(crate) fn unanswered<E: Passing + std::error::Error + 'static>(error: &E, api: &str) -> CliError {
     let told = CliError::from_error(Exit::Unlisted, error);
-    if error.may_pass() { told.hint(format!("is {api} the archive, and can it be reached?")) } else { told }
+    if error.may_pass() {
+        told.hint(format!("is {} the archive, and can it be reached?", human::url(api)))
+    } else {
+        told
+    }
 }
 
 /// Waits for an answer's head only as long as a person would, whatever the host's gate says. A body

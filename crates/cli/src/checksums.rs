@@ -74,6 +74,21 @@ impl Checksums {
             }
         }
     }
+
+    /// How many finished files of a job the list does not name: they are known good on other words.
+    pub(crate) async fn unnamed(&self, desk: &Desk, job: &JobRecord) -> Result<u64, CliError> {
+        let (mut after, mut unnamed) = (None, 0);
+        loop {
+            let query = FileQuery { state: Some(FileState::Done), after, limit: PAGE };
+            let page = desk.files(job.id, query).await?;
+            let list = Arc::clone(&self.list);
+            unnamed += blocking(move || count_unnamed(&list, &page.files)).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(unnamed);
+            }
+        }
+    }
 }
 
 fn unusable(path: &Path, error: &ListError) -> CliError {
@@ -104,16 +119,36 @@ fn bad_ones(
     out: &Path,
     files: &[FileRecord],
 ) -> Result<Vec<(FileSeq, FileError)>, CliError> {
-    let unreadable = |error: io::Error| CliError::failed("cannot read the checksums back").because(&error);
-    let mut list = File::open(list.path()).map_err(unreadable)?;
-    let length = list.metadata().map_err(unreadable)?.len();
+    let (mut list, length) = reopened(list)?;
     let mut bad = Vec::new();
     for file in files {
         let Ok(path) = &file.spec.path else { continue };
-        let digests = listed(&mut list, length, path).map_err(unreadable)?;
+        let digests = listed(&mut list, length, path).map_err(|error| unreadable(&error))?;
         bad.extend(why_bad(file, &out.join(path.as_str()), digests).map(|error| (file.seq, error)));
     }
     Ok(bad)
+}
+
+/// Blocking.
+fn count_unnamed(list: &NamedTempFile, files: &[FileRecord]) -> Result<u64, CliError> {
+    let (mut list, length) = reopened(list)?;
+    let mut unnamed = 0;
+    for path in files.iter().filter_map(|file| file.spec.path.as_ref().ok()) {
+        let digests = listed(&mut list, length, path).map_err(|error| unreadable(&error))?;
+        unnamed += u64::from(digests.is_empty());
+    }
+    Ok(unnamed)
+}
+
+/// The list and its length in bytes.
+fn reopened(list: &NamedTempFile) -> Result<(File, u64), CliError> {
+    let list = File::open(list.path()).map_err(|error| unreadable(&error))?;
+    let length = list.metadata().map_err(|error| unreadable(&error))?.len();
+    Ok((list, length))
+}
+
+fn unreadable(error: &io::Error) -> CliError {
+    CliError::failed("cannot read the checksums back").because(error)
 }
 
 fn listed(list: &mut File, length: u64, path: &RelPath) -> io::Result<Vec<Digest>> {

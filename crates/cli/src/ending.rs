@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::human;
 
 /// Jobs up to this size have their proofs counted for the summary; of larger ones only failures are told.
-const MOST_COUNTED: u64 = 100_000;
+pub(crate) const MOST_COUNTED: u64 = 100_000;
 
 /// Files read at once while their proofs are counted.
 const PAGE: usize = 4_096;

@@ -49,7 +49,7 @@ fn parse(reader: impl BufRead, path: &Path, margin: Duration) -> Result<Vec<Inte
             }
         }
         let columns = *columns.get_or_insert(Columns::PLAIN);
-        intervals.push(interval(&record, columns, margin).map_err(wrong)?);
+        intervals.extend(event(&record, columns, margin).map_err(wrong)?);
     }
     if intervals.is_empty() {
         return Err(CliError::usage(format!("{} holds no events", path.display())));
@@ -80,7 +80,8 @@ fn header(record: &StringRecord) -> Option<Columns> {
     (names.len() >= 2 && names.iter().take(2).all(is_word)).then_some(Columns::PLAIN)
 }
 
-fn interval(record: &StringRecord, columns: Columns, margin: Duration) -> Result<Interval, String> {
+/// A row's interval, once for each of its sites: `gill,atha` in quotes are two.
+fn event(record: &StringRecord, columns: Columns, margin: Duration) -> Result<Vec<Interval>, String> {
     let field = |column: usize| record.get(column).filter(|text| !text.is_empty());
     let present = |column, name| field(column).ok_or_else(|| format!("it has no {name}"));
     let start = parse_start(present(columns.start, "start")?).map_err(|error| error.to_string())?;
@@ -88,9 +89,11 @@ fn interval(record: &StringRecord, columns: Columns, margin: Duration) -> Result
     if start > end {
         return Err("it starts after its end".to_owned());
     }
-    let site = columns.site.and_then(field).map(str::to_owned);
     let (start, end) = widened(start, end, margin);
-    Ok(Interval { start, end, site })
+    let sites = columns.site.and_then(field).unwrap_or_default().split(',').map(str::trim);
+    let named: Vec<_> = sites.filter(|site| !site.is_empty()).map(|site| Some(site.to_owned())).collect();
+    let sites = if named.is_empty() { vec![None] } else { named };
+    Ok(sites.into_iter().map(|site| Interval { start, end, site }).collect())
 }
 
 /// Times at the ends of what a calendar holds stay where they are.
@@ -141,6 +144,16 @@ mod tests {
                 ["2022-01-01T00:00:00Z..2022-01-01T23:59:59Z gill"],
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_row_may_be_of_several_sites() {
+        let rows = ["2022-01-01,2022-01-01,\"gill, atha\"\n", "2022-01-01;2022-01-01;gill,atha\n"];
+        for text in rows {
+            let sites =
+                ["gill", "atha"].map(|site| format!("2022-01-01T00:00:00Z..2022-01-01T23:59:59Z {site}"));
+            assert_eq!(read(text, 0).unwrap(), sites, "{text:?}");
         }
     }
 

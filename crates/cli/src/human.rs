@@ -1,5 +1,6 @@
-//! Numbers as people read them: sizes, rates, counts, lengths of time, moments.
+//! Numbers as people read them: sizes, rates, counts, lengths of time, moments; and addresses.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,6 +79,16 @@ pub(crate) fn time_left(seconds: u64) -> String {
     }
 }
 
+/// A URL without the password that may stand in it.
+pub(crate) fn url(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned(format!("{scheme}://(not shown)@{host}{path}")),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// A moment in whole seconds of UTC, as RFC 3339 with `Z`.
 pub(crate) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -91,6 +102,19 @@ pub(crate) fn short_moment(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let table = [
+            ("http://user:p@ss@127.0.0.1:9/api/v1", "http://(not shown)@127.0.0.1:9/api/v1"),
+            ("https://token@host", "https://(not shown)@host"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("no url", "no url"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(url(text), shown);
+        }
+    }
 
     #[test]
     fn sizes_have_three_figures() {

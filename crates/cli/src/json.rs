@@ -1,5 +1,7 @@
 //! The JSON shapes that scripts rely on. Fields may be added; none may be renamed or dropped.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use skyhaul_model::{
@@ -7,7 +9,7 @@ use skyhaul_model::{
     NoResume, Sealed, Source, Trouble, TroubleExample, Verified, WindowCounts,
 };
 
-use crate::human::moment;
+use crate::human::{self, moment};
 
 /// How fast a job is being worked off; nothing for one that is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub(crate) enum SourceDocument<'a> {
     /// The archive.
     Archive {
         kind: &'static str,
-        api: &'a str,
+        api: Cow<'a, str>,
         datasets: &'a [String],
         start: Option<String>,
         end: Option<String>,
@@ -119,6 +121,13 @@ pub(crate) struct EngineDocument {
     pub(crate) pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<String>,
+}
+
+impl EngineDocument {
+    /// Of no engine; the version is this program's.
+    pub(crate) fn down() -> Self {
+        Self { running: false, pid: None, version: Some(env!("CARGO_PKG_VERSION").to_owned()) }
+    }
 }
 
 /// `submit`.
@@ -260,7 +269,7 @@ impl<'a> SourceDocument<'a> {
                 let (start, end) = overall(intervals);
                 Self::Archive {
                     kind: "archive",
-                    api,
+                    api: human::url(api),
                     datasets,
                     start: start.map(moment),
                     // An open end has no moment yet.

@@ -1,7 +1,7 @@
 //! An order for a job: everything that the command line says of it, ready for the queue.
 
 use jiff::Timestamp;
-use skyhaul_model::{JobPolicy, Query};
+use skyhaul_model::{JobPolicy, JobRecord, Query};
 use skyhaul_planner::Intake;
 use skyhaul_queue::{Created, Input, NewJob};
 
@@ -9,6 +9,7 @@ use crate::args::{QueryArgs, TransferArgs};
 use crate::checksums::Checksums;
 use crate::context::{Context, blocking};
 use crate::desk::Desk;
+use crate::ending::MOST_COUNTED;
 use crate::error::CliError;
 use crate::policy::{certificates, http_config, job_policy};
 use crate::{out_root, query};
@@ -111,6 +112,15 @@ impl Order {
             }
         }
         Ok(created)
+    }
+
+    /// How many finished files of the job its list of checksums does not name; none without a list, or of a job so
+    /// large that nobody would wait for it.
+    pub(crate) async fn unnamed(&self, desk: &Desk, job: &JobRecord) -> Result<Option<u64>, CliError> {
+        match &self.checksums {
+            Some(list) if job.files.total <= MOST_COUNTED => list.unnamed(desk, job).await.map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

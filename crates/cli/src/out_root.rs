@@ -1,39 +1,48 @@
 //! The output root's real path: what makes two spellings of one folder one job.
 
 use std::ffi::OsString;
-use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+use std::fs;
+use std::io;
+use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
 use std::path::{Path, PathBuf};
 
 use crate::error::CliError;
 
 /// Makes the folder if it is not there, sees that it may be written, and gives its real, absolute path. Blocking.
 pub(crate) fn create(out: &Path) -> Result<String, CliError> {
-    let unusable = |error: std::io::Error| {
-        CliError::failed(format!("cannot use {} as output folder", out.display()))
-            .because(&error)
-            .hint("give another --out, or make it writable")
-    };
-    std::fs::create_dir_all(out).map_err(unusable)?;
-    match tempfile::tempfile_in(out) {
-        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
-            return Err(unusable(error));
-        }
-        // All else, a full disk say, may pass: the engine looks after it.
-        Ok(_) | Err(_) => {}
-    }
-    text(std::fs::canonicalize(out).map_err(unusable)?)
+    let unusable = |error: io::Error| unusable(out, &error);
+    fs::create_dir_all(out).map_err(unusable)?;
+    takes_files(out).map_err(unusable)?;
+    text(fs::canonicalize(out).map_err(unusable)?)
 }
 
 /// The real path that [`create`] would give, without making anything. Blocking.
 pub(crate) fn foresee(out: &Path) -> Result<String, CliError> {
-    let unusable = |error: std::io::Error| {
-        CliError::failed(format!("cannot use {} as output folder", out.display())).because(&error)
-    };
+    let unusable = |error: io::Error| unusable(out, &error);
     let absolute = std::path::absolute(out).map_err(unusable)?;
     let (existing, missing) = existing_prefix(&absolute);
-    let mut real = std::fs::canonicalize(&existing).map_err(unusable)?;
+    let mut real = fs::canonicalize(&existing).map_err(unusable)?;
+    if !real.is_dir() {
+        return Err(unusable(io::Error::from(NotADirectory)));
+    }
+    takes_files(&real).map_err(unusable)?;
     real.extend(missing);
     text(real)
+}
+
+/// Sees that a folder may be written, by a file without a name. What else may be in the way, a full disk say, may pass:
+/// the engine looks after it.
+fn takes_files(folder: &Path) -> io::Result<()> {
+    match tempfile::tempfile_in(folder) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn unusable(out: &Path, error: &io::Error) -> CliError {
+    CliError::failed(format!("cannot use {} as output folder", out.display()))
+        .because(error)
+        .hint("give another --out, or make it writable")
 }
 
 /// The deepest folder on the way to `path` that is there, and the components below it.
@@ -94,14 +103,18 @@ mod tests {
     #[test]
     fn a_folder_that_takes_no_files_is_refused_before_there_is_a_job() {
         // The kernel's own takes none from anybody, whoever runs the test.
-        let error = create(Path::new("/sys")).unwrap_err();
-        assert!(error.to_string().contains("cannot use /sys as output folder"), "{error}");
+        for refused in [create(Path::new("/sys")), foresee(Path::new("/sys/new"))] {
+            let error = refused.unwrap_err();
+            assert!(error.to_string().contains("cannot use /sys"), "{error}");
+        }
     }
 
     #[test]
     fn a_file_is_no_output_folder() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = create(file.path()).unwrap_err();
-        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+        for refused in [create(file.path()), foresee(file.path()), foresee(&file.path().join("x"))] {
+            let error = refused.unwrap_err();
+            assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+        }
     }
 }

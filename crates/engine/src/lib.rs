@@ -9,6 +9,7 @@ mod engine;
 mod hooks;
 mod jobs;
 mod listed;
+mod listing;
 #[cfg(test)]
 mod nowhere;
 mod outcomes;
@@ -53,6 +54,23 @@ pub fn drop_partials(job: &JobRecord) -> io::Result<()> {
     root.drop_partials(&job.key)?;
     root.close();
     Ok(())
+}
+
+/// Removes our folder from the output root of a job that has come to its end, where a kill at the very end has left it
+/// and nothing needs it. Blocking.
+///
+/// # Errors
+/// The output root is another process's, or the disk refused.
+pub fn tidy(job: &JobRecord) -> io::Result<()> {
+    let out = std::path::Path::new(&job.query.out);
+    match job.files.failed {
+        _ if !OutputRoot::is_marked(out) => Ok(()),
+        0 => drop_partials(job),
+        _ => {
+            OutputRoot::open(out).map_err(in_words)?.close();
+            Ok(())
+        }
+    }
 }
 
 fn in_words(error: FileError) -> io::Error {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy, WindowTarget};
-use skyhaul_planner::{FileStream, Listed, PlanCost, PlanError, list_window, plan_query, slice_files};
+use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy};
+use skyhaul_planner::{PlanCost, PlanError, plan_query};
 use skyhaul_queue::{ClaimedWindow, PlanOutcome, Queue, QueueError, WindowOutcome};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
 use crate::jobs::PlanningNeeds;
+use crate::listing::{Shared, WindowEnd, list};
 use crate::tally::Tally;
 
 /// The planning tasks in work.
@@ -26,6 +27,8 @@ pub(crate) struct Planning {
     windows: usize,
     /// How often in a row a job's queries and windows were told to come back later (contract, Retries).
     excused: HashMap<JobId, u32>,
+    /// What the windows of a job share, while some are listed.
+    shared: HashMap<JobId, Arc<Shared>>,
 }
 
 /// How a planning task ended.
@@ -49,11 +52,6 @@ enum Ended {
     },
 }
 
-enum WindowEnd {
-    Outcome(WindowOutcome),
-    Failed(PlanError),
-}
-
 impl Planning {
     pub(crate) fn new(queue: Arc<dyn Queue>, tally: Arc<Tally>) -> Self {
         Self {
@@ -64,6 +62,7 @@ impl Planning {
             querying: Vec::new(),
             windows: 0,
             excused: HashMap::new(),
+            shared: HashMap::new(),
         }
     }
 
@@ -80,6 +79,14 @@ impl Planning {
     pub(crate) fn keep(&mut self, kept: &HashSet<JobId>) {
         self.waiting.retain(|job, _| kept.contains(job));
         self.excused.retain(|job, _| kept.contains(job));
+        // What a window in work has taken must stay known until it is settled.
+        self.shared.retain(|job, shared| kept.contains(job) || shared.is_in_use());
+    }
+
+    /// Forgets what the windows of a job that rests shared: they are to be listed again, beside the files that
+    /// it has by then.
+    pub(crate) fn begin_round(&mut self, job: JobId) {
+        self.shared.remove(&job);
     }
 
     /// Whether a query is in work or not due yet.
@@ -116,11 +123,16 @@ impl Planning {
         stop: CancellationToken,
     ) {
         let queue = Arc::clone(&self.queue);
+        let needs = needs.map(|needs| {
+            let shared = self.shared.entry(claim.job);
+            let shared = Arc::clone(shared.or_insert_with(|| Arc::new(Shared::new(&needs.intervals))));
+            (needs, shared)
+        });
         self.windows += 1;
         let begun = Instant::now();
         self.tasks.spawn(async move {
             let listed = stop.run_until_cancelled(list(&*queue, &claim, needs)).await;
-            let result = listed.unwrap_or(Ok(WindowEnd::Outcome(WindowOutcome::Released)));
+            let result = listed.unwrap_or(Ok(WindowEnd::Outcome(WindowOutcome::Released, None)));
             Ended::Window { claim: Box::new(claim), retries, result, took: begun.elapsed() }
         });
     }
@@ -171,17 +183,20 @@ impl Planning {
                         counts.failure(error.error.kind);
                     }
                 });
-                let outcome = match end {
-                    WindowEnd::Outcome(outcome) => {
+                let (outcome, taken) = match end {
+                    WindowEnd::Outcome(outcome, taken) => {
                         self.excused.remove(&claim.job);
-                        outcome
+                        (outcome, taken)
                     }
                     WindowEnd::Failed(error) if self.is_excused(claim.job, &error, retries) => {
-                        WindowOutcome::Released
+                        (WindowOutcome::Released, None)
                     }
-                    WindowEnd::Failed(error) => failed_window(&claim, retries, error, now),
+                    WindowEnd::Failed(error) => (failed_window(&claim, retries, error, now), None),
                 };
                 let settled = self.queue.settle_window(claim.job, claim.window.id, outcome, now).await;
+                if let (Ok(()), Some(taken)) = (&settled, taken) {
+                    taken.keep();
+                }
                 forgive_removed(settled)
             }
         }
@@ -227,46 +242,6 @@ impl Planning {
                 *times += 1;
                 *times <= retries
             }
-        }
-    }
-}
-
-/// Lists one window and stages its files; they become visible when the outcome is settled.
-async fn list(
-    queue: &dyn Queue,
-    claim: &ClaimedWindow,
-    needs: Option<PlanningNeeds>,
-) -> Result<WindowEnd, QueueError> {
-    match (&claim.window.target, needs) {
-        (WindowTarget::Slice { offset, length, .. }, _) => {
-            let lines = queue.read_input(claim.job, *offset, *length).await?;
-            match slice_files(&lines) {
-                Ok(files) => queue.stage_files(claim.job, claim.window.id, files).await?,
-                Err(error) => return Ok(WindowEnd::Failed(error)),
-            }
-            Ok(WindowEnd::Outcome(WindowOutcome::Listed { bytes: None }))
-        }
-        (target @ WindowTarget::Listing { .. }, Some(needs)) => {
-            match list_window(&needs.archive, target, needs.intervals).await {
-                Ok(Listed::Files(files)) => stage(queue, claim, files).await,
-                Ok(Listed::Split(parts)) => Ok(WindowEnd::Outcome(WindowOutcome::Split(parts))),
-                Err(error) => Ok(WindowEnd::Failed(error)),
-            }
-        }
-        (WindowTarget::Listing { .. }, None) => Ok(WindowEnd::Outcome(WindowOutcome::Released)),
-    }
-}
-
-async fn stage(
-    queue: &dyn Queue,
-    claim: &ClaimedWindow,
-    mut files: FileStream,
-) -> Result<WindowEnd, QueueError> {
-    loop {
-        match files.next_batch().await {
-            Ok(Some(batch)) => queue.stage_files(claim.job, claim.window.id, batch).await?,
-            Ok(None) => return Ok(WindowEnd::Outcome(WindowOutcome::Listed { bytes: files.bytes })),
-            Err(error) => return Ok(WindowEnd::Failed(error)),
         }
     }
 }

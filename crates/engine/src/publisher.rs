@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use skyhaul_model::FileError;
-use skyhaul_queue::{Claim, FileRef, Queue, QueueError};
+use skyhaul_queue::{Claim, FileRef, Queue};
 use skyhaul_transfer::{Whole, publish, sync_data};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::EngineError;
+use crate::outcomes::forgive_gone;
 
 /// The most files in one batch: bounds what a crash leaves to be looked at again.
 const BATCH_FILES: usize = 256;
@@ -77,7 +78,7 @@ impl Publisher {
 async fn publish_batch(queue: Arc<dyn Queue>, ready: Vec<Ready>) -> Result<Vec<Published>, EngineError> {
     let (ready, mut published) = sync(ready).await?;
     let seals = ready.iter().map(|ready| (ready.claim.file, ready.whole.sealed.clone())).collect();
-    forgive_removed(queue.seal(seals).await)?;
+    forgive_gone(queue.seal(seals).await)?;
     published.extend(put_in_place(ready).await?);
     let done = published.iter().filter(|file| file.result.is_ok()).map(|file| file.claim.file).collect();
     complete(&*queue, done).await?;
@@ -121,13 +122,5 @@ pub(crate) async fn complete(queue: &dyn Queue, files: Vec<FileRef>) -> Result<(
     if files.is_empty() {
         return Ok(());
     }
-    forgive_removed(queue.complete(files, Timestamp::now()).await)
-}
-
-/// A job may be removed while its files are on their way; its finished files are kept all the same.
-fn forgive_removed(result: Result<(), QueueError>) -> Result<(), EngineError> {
-    match result {
-        Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    forgive_gone(queue.complete(files, Timestamp::now()).await)
 }

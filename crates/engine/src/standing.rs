@@ -41,6 +41,7 @@ impl Engine {
             let stop = self.jobs.stop_of(job.id);
             self.planning.begin_again(job, needs, stop);
         }
+        self.planning.begin_round(job.id);
         let relisted = self.queue.relist(job.id, Some(follow.span(now)), Recheck::Done).await;
         forgive_gone(relisted.map(drop))
     }

@@ -31,11 +31,41 @@ struct Named {
 
 fn parse(text: &str) -> Result<Named, TimeError> {
     let trimmed = text.trim();
-    named_prefix(trimmed).or_else(|| offset_time(trimmed)).ok_or_else(|| TimeError(text.to_owned()))
+    let named = named_prefix(trimmed).or_else(|| elsewhere(trimmed)).or_else(|| exact(trimmed));
+    named.ok_or_else(|| TimeError(text.to_owned()))
 }
 
-/// A full RFC 3339 time with an offset or a fraction; both ends are its second.
-fn offset_time(text: &str) -> Option<Named> {
+/// A prefix that reaches to the clock, with an offset from UTC: `2022-01-01T06-07`, `2022-01-01T06:00-07:00`.
+fn elsewhere(text: &str) -> Option<Named> {
+    let clock = text.find(['T', 't', ' '])?;
+    let (local, offset) = text.split_at(clock + text[clock..].find(['+', '-'])?);
+    if local.ends_with(['Z', 'z']) {
+        return None;
+    }
+    let named = named_prefix(local)?;
+    let ahead = seconds_ahead(offset)?;
+    let utc = |time: Timestamp| time.checked_sub(ahead.seconds()).ok();
+    Some(Named { first: utc(named.first)?, last: utc(named.last)? })
+}
+
+/// How far a clock of this offset (`-07`, `+0530`, `+05:30`) is ahead of UTC.
+fn seconds_ahead(offset: &str) -> Option<i64> {
+    let (sign, clock) = match offset.strip_prefix('-') {
+        Some(clock) => (-1, clock),
+        None => (1, offset.strip_prefix('+')?),
+    };
+    let parts = match clock.len() {
+        4 if clock.is_ascii() => fields(&format!("{}:{}", &clock[..2], &clock[2..]), ':', &[2, 2])?,
+        _ => fields(clock, ':', &[2, 2])?,
+    };
+    let (hours, minutes) = (*parts.first()?, parts.get(1).copied().unwrap_or(0));
+    (hours < 24 && minutes < 60).then(|| sign * (i64::from(hours) * 3_600 + i64::from(minutes) * 60))
+}
+
+/// A full RFC 3339 time in another spelling, with a fraction for instance; both ends are its second.
+fn exact(text: &str) -> Option<Named> {
+    let (_, clock) = text.split_once(['T', 't', ' '])?;
+    fields(clock.get(..8)?, ':', &[2, 2, 2]).filter(|clock| clock.len() == 3)?;
     let second = Timestamp::from_second(text.parse::<Timestamp>().ok()?.as_second()).ok()?;
     Some(Named { first: second, last: second })
 }
@@ -102,6 +132,11 @@ mod tests {
             ("2022-01-01T06:59", "2022-01-01T06:59:00Z", "2022-01-01T06:59:59Z"),
             ("2022-01-01 06:00:07Z", "2022-01-01T06:00:07Z", "2022-01-01T06:00:07Z"),
             ("2022-01-01T06:00:00-07:00", "2022-01-01T13:00:00Z", "2022-01-01T13:00:00Z"),
+            ("2022-01-01T06-07", "2022-01-01T13:00:00Z", "2022-01-01T13:59:59Z"),
+            ("2022-01-01T23:59-0700", "2022-01-02T06:59:00Z", "2022-01-02T06:59:59Z"),
+            ("2022-01-01 05:30+05:30", "2022-01-01T00:00:00Z", "2022-01-01T00:00:59Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z", "2016-12-31T23:59:59Z"),
+            ("2022-01-01T06:00:00.9-07:00", "2022-01-01T13:00:00Z", "2022-01-01T13:00:00Z"),
             ("2022-01-01T06:00:00.9Z", "2022-01-01T06:00:00Z", "2022-01-01T06:00:00Z"),
         ];
         for (text, first, last) in table {
@@ -123,6 +158,13 @@ mod tests {
             "yesterday",
             "2022-01-01T06:00:00:00",
             "2022-01-01T",
+            "2022-01-01T06-",
+            "2022-01-01T06-7",
+            "2022-01-01T06+24",
+            "2022-01-01T06+05:60",
+            "2022-01-01T06Z-07",
+            "2022-01-01T06-ab",
+            "2022-01-01T06-\u{e9}\u{e9}",
         ] {
             assert!(parse_start(text).is_err(), "{text}");
         }

@@ -1,7 +1,7 @@
 //! Reads the files of a manifest as a stream, whatever its size.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -24,9 +24,18 @@ pub(crate) fn read_files(
     reader: impl Read,
     each: &mut dyn FnMut(FileSpec) -> std::io::Result<()>,
 ) -> Result<(), serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_reader(reader);
+    let mut json = serde_json::Deserializer::from_reader(behind_mark(reader)?);
     Document { each }.deserialize(&mut json)?;
     json.end()
+}
+
+/// Without the mark of its byte order, which some editors put before a text.
+fn behind_mark(mut reader: impl Read) -> Result<impl Read, serde_json::Error> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut head = Vec::new();
+    reader.by_ref().take(MARK.len() as u64).read_to_end(&mut head).map_err(serde_json::Error::io)?;
+    head.drain(..if head == MARK { MARK.len() } else { 0 });
+    Ok(Cursor::new(head).chain(reader))
 }
 
 struct Document<'a> {
@@ -128,6 +137,7 @@ mod tests {
         let files = read(&text).unwrap();
         assert_eq!(files[0].sha256, Some([0xab; 32]));
         assert_eq!(files[0].path.as_ref().unwrap().as_str(), "a/b");
+        assert_eq!(read(&format!("\u{feff}{text}")).unwrap(), files);
     }
 
     #[test]

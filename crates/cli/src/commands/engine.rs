@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::foreground::{Audience, Shift, Worked, goes_on, work};
 use crate::human;
-use crate::json::EngineDocument;
+use crate::json::{EngineDocument, JobDocument, OverviewDocument, Pace};
 use crate::notify::Manager;
 use crate::policy::{job_policy, open_policy};
 use crate::stop::Signal;
@@ -56,6 +56,10 @@ async fn run_with(args: EngineRunArgs, owned: Owned, context: &Context) -> Resul
             };
             let mut worked = queue.jobs().await?;
             worked.retain(|job| !settled.contains(&job.id));
+            if context.is_json() {
+                let jobs = worked.iter().map(|job| JobDocument::new(job, Pace::default())).collect();
+                context.output.json(&OverviewDocument { engine: EngineDocument::down(), jobs })?;
+            }
             verdict(&ended, when_idle, &worked, context)
         })
         .await
@@ -96,15 +100,14 @@ pub(crate) async fn start(context: &Context) -> Result<Exit, CliError> {
             context.output.note(&format!("a pull (process {pid}) does the work; an engine follows it"));
         }
     }
-    context.output.note(&format!("engine: running (process {pid})"));
-    Ok(Exit::Done)
+    let version = Some(client.engine().await?.version);
+    answer(context, &EngineDocument { running: true, pid: Some(pid), version })
 }
 
 /// Runs `engine stop`.
 pub(crate) async fn stop(context: &Context) -> Result<Exit, CliError> {
     let Some(client) = access::engine(&context.settings.state_dir).await? else {
-        context.output.note("engine: not running");
-        return Ok(Exit::Done);
+        return answer(context, &EngineDocument::down());
     };
     match client.stop().await {
         // It was about to end anyway.
@@ -112,7 +115,20 @@ pub(crate) async fn stop(context: &Context) -> Result<Exit, CliError> {
         Err(error) => return Err(error.into()),
     }
     context.stop.or(async { Ok(client.until_gone(STOP_PATIENCE).await?) }).await?;
+    if context.is_json() {
+        return answer(context, &EngineDocument::down());
+    }
     context.output.note(&format!("engine: stopped (process {})", client.pid()));
+    Ok(Exit::Done)
+}
+
+/// What became of the engine: a document for programs, a note for people.
+fn answer(context: &Context, document: &EngineDocument) -> Result<Exit, CliError> {
+    if context.is_json() {
+        context.output.json(document)?;
+    } else {
+        context.output.note(&status_line(document));
+    }
     Ok(Exit::Done)
 }
 
@@ -123,10 +139,7 @@ pub(crate) async fn status(context: &Context) -> Result<Exit, CliError> {
             let info = client.engine().await?;
             EngineDocument { running: true, pid: Some(info.pid), version: Some(info.version) }
         }
-        None => {
-            let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-            EngineDocument { running: false, pid: None, version }
-        }
+        None => EngineDocument::down(),
     };
     if context.is_json() {
         context.output.json(&document)?;

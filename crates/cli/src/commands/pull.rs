@@ -15,13 +15,14 @@ use skyhaul_queue::JobQueue;
 use crate::access::{Access, Owned, has_gone};
 use crate::args::{JobRef, PullArgs, TransferArgs};
 use crate::background;
-use crate::context::Context;
+use crate::context::{Context, blocking};
 use crate::desk::Desk;
 use crate::ending::{summary, verdict};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::follow::{Followed, Until, follow};
 use crate::foreground::{Audience, Shift, goes_on, work};
+use crate::human;
 use crate::jobs::no_such;
 use crate::json::{JobDocument, Pace};
 use crate::notify::Manager;
@@ -33,7 +34,8 @@ pub(crate) async fn run(args: PullArgs, context: &Context) -> Result<Exit, CliEr
     let transfer = args.transfer.or(&context.settings.transfer);
     let order = context.stop.or(Order::prepare(context, &args.query, &transfer, Worker::Whoever)).await?;
     let stands_by = args.query.follow;
-    let mut pull = Pull { context, order, transfer, stands_by, begun: Instant::now(), received_before: None };
+    let mut pull =
+        Pull { context, order, transfer, stands_by, begun: Instant::now(), job: None, received_before: None };
     loop {
         match Access::open(context).await? {
             Access::Owned(owned) => return Box::pin(pull.work_here(owned)).await,
@@ -58,6 +60,8 @@ struct Pull<'a> {
     /// Whether it stays when all is here.
     stands_by: bool,
     begun: Instant,
+    /// The job, once it is known.
+    job: Option<JobId>,
     /// What the job had received when this command took it up.
     received_before: Option<u64>,
 }
@@ -96,10 +100,17 @@ impl Pull<'_> {
                 })
                 .await
         };
-        if let Some(started) = next {
-            start_successor(self.context, started).await;
+        let follows = match next {
+            Some(started) => start_successor(self.context, started).await,
+            None => None,
+        };
+        match (result, follows, self.job) {
+            // That engine is for every job that waits, this one too.
+            (Err(error), Some(pid), Some(id)) if error.exit() == Exit::Interrupted => {
+                Err(goes_on_in(id, pid))
+            }
+            (result, _, _) => result,
         }
-        result
     }
 
     /// Hands the job to the engine and watches it. None when the engine went away before it was finished.
@@ -119,10 +130,7 @@ impl Pull<'_> {
             .note(&format!("the engine (process {pid}) works on job {id}; Ctrl-C only stops watching"));
         match Box::pin(follow(context, client, &[id], Until::Halted)).await? {
             Followed::Gone => Ok(None),
-            Followed::Left => Ok(Some(Err(CliError::interrupted().hint(format!(
-                "job {id} goes on in the engine (process {pid}): 'skyhaul watch {id}' shows it, 'skyhaul pause {id}' \
-                 halts it"
-            ))))),
+            Followed::Left => Ok(Some(Err(goes_on_in(id, pid)))),
             Followed::Over(mut jobs) => {
                 let Some(job) = jobs.pop() else { return Err(no_such(&JobRef::Number(id))) };
                 let desk = Desk::Engine(client.clone());
@@ -136,6 +144,7 @@ impl Pull<'_> {
         let created = self.order.place(desk).await?;
         let queue = desk.jobs();
         let id = created.id;
+        self.job = Some(id);
         // An engine does both by itself when it is told to work on the job.
         if !created.created {
             queue.set_intent(id, Intent::Run, Timestamp::now()).await?;
@@ -154,12 +163,24 @@ impl Pull<'_> {
             self.context.output.json(&JobDocument::new(job, Pace::default()).with_errors(&troubles))?;
         }
         let received_before = self.received_before.unwrap_or_default();
+        if desk.engine().is_none() && job.is_settled() {
+            let done = job.clone();
+            if let Err(error) = blocking(move || Ok(skyhaul_engine::tidy(&done))).await? {
+                tracing::info!(%error, "our folder in the output folder stays");
+            }
+        }
         let told = summary(desk, job, received_before, self.begun.elapsed()).await;
         match told {
             Ok(Some(line)) => self.context.output.note(&line),
             Ok(None) => {}
             // The work is done all the same.
             Err(error) => tracing::info!(%error, "cannot sum the job up"),
+        }
+        if let Ok(Some(unnamed @ 1..)) = self.order.unnamed(desk, job).await {
+            let (unnamed, done) = (human::count(unnamed), human::counted(job.files.done, "file"));
+            self.context
+                .output
+                .note(&format!("note: {unnamed} of {done} are not named in the list of --checksums"));
         }
         verdict(job, ended)
     }
@@ -179,15 +200,24 @@ fn successor(own: JobId, scope: &Scope, jobs: &[JobRecord]) -> Option<Started> {
     jobs.iter().any(waits).then_some(Started::OnDemand)
 }
 
-/// Starts the engine that follows; that it cannot be started does not change how the pull ended.
-async fn start_successor(context: &Context, started: Started) {
+/// The pull has been left, and an engine has its job.
+fn goes_on_in(id: JobId, pid: u32) -> CliError {
+    CliError::interrupted().hint(format!(
+        "job {id} goes on in the engine (process {pid}): 'skyhaul watch {id}' shows it, 'skyhaul pause {id}' halts it"
+    ))
+}
+
+/// Starts the engine that follows, and gives its process; that it cannot be started does not change how the pull ended.
+async fn start_successor(context: &Context, started: Started) -> Option<u32> {
     match background::ensure(context, started, Vec::new()).await {
         Ok(client) => {
             let pid = client.pid();
             context.output.note(&format!("the engine (process {pid}) goes on with the jobs that wait"));
+            Some(pid)
         }
         Err(error) => {
             context.output.complaint(&format!("no engine goes on with the jobs that wait: {error}"));
+            None
         }
     }
 }

@@ -134,7 +134,7 @@ fn state(job: &JobRecord) -> String {
 fn source(job: &JobRecord) -> Vec<(&'static str, String)> {
     match &job.query.source {
         Source::Archive { api, datasets, intervals, sites, devices } => {
-            let mut rows = vec![("archive", api.clone()), ("datasets", datasets.join(", "))];
+            let mut rows = vec![("archive", human::url(api).into_owned()), ("datasets", datasets.join(", "))];
             if let (Some(start), Some(end)) = overall(intervals) {
                 let several = match intervals.len() {
                     1 => String::new(),
