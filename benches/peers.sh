@@ -5,6 +5,7 @@
 # flags that docs/performance.md names for each, REPEATS times, interleaved, and prints what is demanded of each row and
 # whether it is met. ROWS picks rows by a pattern of their names.
 set -euo pipefail
+export LC_ALL=C.UTF-8
 
 skyhaul=$(realpath "${1:?usage: benches/peers.sh SKYHAUL}")
 here=$(dirname "$(realpath "$0")")

@@ -5,7 +5,7 @@ use skyhaul_http::Body;
 use crate::ask::Held;
 use crate::receive::{Outcome, Received, Stream, receive};
 use crate::request::Asker;
-use crate::segments::{self, First, Pace, Split, can_be_split, is_worth_splitting};
+use crate::segments::{self, First, Pace, Parts, Split, can_be_split, is_worth_splitting};
 use crate::slow::Watch;
 use crate::trouble::Blow;
 use crate::writer::Writer;
@@ -38,6 +38,7 @@ where
     C: FnOnce(Received) -> T + Send + 'static,
 {
     let hands = assignment.root.hands();
+    let parts = if from > 0 { Parts::Given } else { Parts::AskedFor };
     let room = end.map(|end| end.saturating_sub(from));
     let (Some(version), Some(end)) = (version.filter(can_be_split), end) else {
         let stream = Stream { body, room, watch: None, hands };
@@ -45,7 +46,7 @@ where
     };
     let spare = &assignment.spare;
     if is_worth_splitting(&version, spare) {
-        let first = First { body, from, end, pace: Pace::Unknown };
+        let first = First { body, from, end, pace: Pace::Unknown, parts };
         return segments::receive(
             &Split { asker, assignment, meter, version: &version },
             first,
@@ -64,7 +65,7 @@ where
         Brought::Slow(writer, body, conclude) => {
             let from = writer.checks.length();
             let version = Held { length: from, ..version };
-            let first = First { body, from, end, pace: Pace::Slow };
+            let first = First { body, from, end, pace: Pace::Slow, parts };
             let split = Split { asker, assignment, meter, version: &version };
             segments::receive(&split, first, move || Ok(*writer), conclude).await
         }

@@ -66,6 +66,12 @@ impl PartPaths {
         self.folder.join(format!("{}.wrong", self.stem))
     }
 
+    /// All that may be kept of the file, in either slot.
+    pub(crate) fn names(&self) -> [PathBuf; 6] {
+        let other = self.other();
+        [self.part.clone(), self.meta.clone(), other.part, other.meta, self.bad(), self.wrong()]
+    }
+
     /// The names in the other slot.
     pub(crate) fn other(&self) -> Self {
         Self::named(self.folder.clone(), self.stem.clone(), self.slot.other())

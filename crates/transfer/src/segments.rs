@@ -34,6 +34,7 @@ use crate::trouble::Blow;
 use crate::writer::Writer;
 use crate::{Assignment, Meter};
 use lane::{Common, Departed, Left, carry, fetch};
+pub(crate) use plan::Parts;
 use plan::{Plan, Sizes};
 use ramp::Ramp;
 use spool::Target;
@@ -58,6 +59,8 @@ pub(crate) struct First {
     pub(crate) from: u64,
     pub(crate) end: u64,
     pub(crate) pace: Pace,
+    /// Given, if this body is one.
+    pub(crate) parts: Parts,
 }
 
 /// What is known of a body's pace.
@@ -176,7 +179,7 @@ struct Fleet<'a> {
 
 impl Fleet<'_> {
     async fn run(mut self, first: First) -> Result<(Writer, Outcome), Blow> {
-        let lane = self.common.plan().join(first.from);
+        let lane = self.common.plan().join(first.from, first.parts);
         self.lanes.push(Box::pin(carry(self.common, lane, first.body, first.end)));
         let mut outcome = self.sail().await;
         self.common.halt.cancel();

@@ -5,56 +5,63 @@
 //! file would cost more than the rename that publishes it.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Whole;
 use crate::durable;
-use crate::parts::stem_of;
+use crate::parts::{PartPaths, stem_of};
 use crate::report;
+
+/// Looking at so many entries of a folder costs what asking for each name of a file does.
+const ENTRIES_WORTH_A_FILE: usize = 16;
 
 /// Removes what is left of files that are published. Nobody may be at work on them.
 pub(crate) fn forget<'a>(published: impl Iterator<Item = &'a Whole>) {
-    let mut parts: HashMap<&Path, Leftovers> = HashMap::new();
+    let mut by_folder: HashMap<&Path, HashMap<&str, &PartPaths>> = HashMap::new();
     let mut damaged: HashMap<&Path, Option<PathBuf>> = HashMap::new();
     for whole in published {
-        let folder = &*whole.paths.folder;
-        let left = parts.entry(folder).or_insert_with(|| list(folder));
-        for name in left.remove(whole.paths.stem()).into_iter().flatten() {
-            let path = folder.join(name);
-            if let Err(error) = durable::remove(&path) {
-                tracing::debug!(path = %path.display(), %error, "cannot remove");
-            }
-        }
+        by_folder.entry(&whole.paths.folder).or_default().insert(whole.paths.stem(), &whole.paths);
         let damaged = damaged.entry(whole.root.path()).or_insert_with(|| report::folder(&whole.root));
         if let Some(folder) = damaged {
             report::withdraw(folder, &whole.path);
         }
     }
+    for (folder, files) in by_folder {
+        let left =
+            list(folder, &files).unwrap_or_else(|| files.values().flat_map(|paths| paths.names()).collect());
+        for path in left {
+            if let Err(error) = durable::remove(&path) {
+                tracing::debug!(path = %path.display(), %error, "cannot remove");
+            }
+        }
+    }
 }
 
-/// Names in a folder of parts, by what they begin with.
-type Leftovers = HashMap<String, Vec<OsString>>;
-
-fn list(folder: &Path) -> Leftovers {
+/// What lies in a folder of parts for these files, by what the names begin with; none where more lies there than is
+/// worth looking at: a job may have as much to remember as it has files.
+fn list(folder: &Path, files: &HashMap<&str, &PartPaths>) -> Option<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::debug!(path = %folder.display(), %error, "cannot look for what is left of files");
             }
-            return Leftovers::new();
+            return Some(Vec::new());
         }
     };
-    let mut left = Leftovers::new();
-    for name in entries.flatten().map(|entry| entry.file_name()) {
-        if let Some(stem) = name.to_str().and_then(stem_of) {
-            left.entry(stem.to_owned()).or_default().push(name);
+    let mut left = Vec::new();
+    let most = ENTRIES_WORTH_A_FILE * files.len();
+    for (looked_at, name) in entries.flatten().map(|entry| entry.file_name()).enumerate() {
+        if looked_at == most {
+            return None;
+        }
+        if name.to_str().and_then(stem_of).is_some_and(|stem| files.contains_key(stem)) {
+            left.push(folder.join(name));
         }
     }
-    left
+    Some(left)
 }
 
 #[cfg(test)]
@@ -71,11 +78,13 @@ mod tests {
             fs::write(&path, "").unwrap();
             path
         };
-        let rests = ["part", "meta", "meta.tmp", "2.part", "2.meta", "bad", "wrong"];
-        let own = rests.map(|rest| lay(whole.paths.stem(), rest));
-        let others = rests.map(|rest| lay("0123456789abcdef", rest));
-        forget(std::iter::once(&whole));
-        assert!(!own.iter().any(|path| path.exists()));
-        assert!(others.iter().all(|path| path.exists()));
+        let rests = ["part", "meta", "2.part", "2.meta", "bad", "wrong"];
+        for crowd in [1, ENTRIES_WORTH_A_FILE] {
+            let own = rests.map(|rest| lay(whole.paths.stem(), rest));
+            let others: Vec<_> = (0..crowd).map(|number| lay(&format!("{number:016x}"), "bad")).collect();
+            forget(std::iter::once(&whole));
+            assert!(!own.iter().any(|path| path.exists()), "{crowd} others");
+            assert!(others.iter().all(|path| path.exists()));
+        }
     }
 }

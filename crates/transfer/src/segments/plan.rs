@@ -21,9 +21,10 @@ pub(crate) struct Plan {
 
 /// Whether the server has shown that it gives parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parts {
-    /// Every lane but the first has asked, and has no body yet.
+pub(crate) enum Parts {
+    /// None was given yet: every lane but the first has only asked.
     AskedFor,
+    /// One was.
     Given,
 }
 
@@ -85,11 +86,9 @@ impl Plan {
     }
 
     /// A body that begins at `at` is there already: a lane for it. It has nothing to fetch as long as
-    /// it has not been asked for its [`Plan::room`].
-    pub(crate) fn join(&mut self, at: u64) -> Lane {
-        if at > 0 {
-            self.parts_are_given();
-        }
+    /// it has not been asked for its [`Plan::room`]. Whether it is itself a part is not to be seen from where it has come to.
+    pub(crate) fn join(&mut self, at: u64, parts: Parts) -> Lane {
+        self.parts = parts;
         self.enlist(Segment { at, end: at })
     }
 
@@ -219,8 +218,7 @@ mod tests {
     fn a_stream_that_goes_on_keeps_its_connection_until_others_have_taken_what_is_behind_it() {
         let mut plan = Plan::new(100, &Ranges::default());
         plan.resize(Sizes { most: 10, least: 1 });
-        plan.parts_are_given();
-        let first = plan.join(0);
+        let first = plan.join(0, Parts::Given);
         assert_eq!(plan.room(first, 100), 10);
         assert_eq!(plan.accept(first, 100, 13), 13);
         assert_eq!(plan.room(first, 100), 7);
@@ -234,8 +232,7 @@ mod tests {
     fn the_idle_take_the_second_half_of_what_the_busiest_has_left() {
         let mut plan = Plan::new(64, &Ranges::default());
         plan.resize(Sizes { most: 64, least: 64 });
-        plan.parts_are_given();
-        let first = plan.join(0);
+        let first = plan.join(0, Parts::Given);
         assert_eq!(plan.accept(first, 64, 24), 24);
         plan.resize(Sizes { most: 64, least: 8 });
         let (_, second) = plan.take().unwrap();
@@ -250,7 +247,7 @@ mod tests {
     fn what_was_only_asked_for_is_brought_by_the_body_that_is_there() {
         let mut plan = Plan::new(100, &Ranges::default());
         plan.resize(Sizes { most: 10, least: 1 });
-        let first = plan.join(0);
+        let first = plan.join(0, Parts::AskedFor);
         assert_eq!(plan.accept(first, 100, 10), 10);
         let (second, asked) = plan.take().unwrap();
         assert_eq!(asked, Segment { at: 10, end: 20 });
@@ -353,7 +350,7 @@ mod tests {
             let mut crew = Crew { plan, first: None, bodies: Vec::new(), came };
             if begins {
                 let at = held.prefix();
-                let lane = crew.plan.join(at);
+                let lane = crew.plan.join(at, if at > 0 { Parts::Given } else { Parts::AskedFor });
                 crew.first = Some(lane);
                 crew.bodies.push((lane, at, total));
             }
@@ -383,7 +380,7 @@ mod tests {
         ) {
             let mut plan = Plan::new(total, &Ranges::default());
             plan.resize(Sizes { most, least });
-            let first = plan.join(0);
+            let first = plan.join(0, Parts::AskedFor);
             let mut asked = Vec::new();
             for event in events {
                 match event {

@@ -150,6 +150,21 @@ async fn a_stream_that_brings_something_else_ends_and_the_first_one_brings_the_r
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_body_is_not_given_up_for_parts_that_never_come() {
+    let bytes = noise(LENGTH / 3);
+    for fault in [Fault::WholeAnywayLate, Fault::Silence] {
+        let mut bench = bench("a.dat", &bytes);
+        bench.assignment.spare = Arc::new(Spare::new(17));
+        *bench.site.pause.lock().unwrap() = Some(2 * PAUSE);
+        bench.site.script.lock().unwrap().push_back(None);
+        bench.site.then(fault.clone()).then(fault.clone()).then(fault.clone());
+        let whole = bench.publishes(&bytes).await;
+        assert_eq!(whole.sealed.received, bytes.len() as u64, "{fault:?}");
+        assert!(segments(&bench) > 0, "{:?}", bench.site.log());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_stream_that_breaks_leaves_undone_is_brought_by_another() {
     let bytes = noise(LENGTH);
     let faults = [Fault::Cut(50_000), Fault::End(50_000), Fault::Short(50_000), Fault::Cut(0)];
