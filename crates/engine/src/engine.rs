@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hooks::Hooks;
 use crate::jobs::{InHand, Jobs};
+use crate::kept_out::KeptOut;
 use crate::outcomes::forgive_gone;
 use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
@@ -57,6 +58,7 @@ pub struct Engine {
     pub(crate) urgency: Urgency,
     pub(crate) rounds: Rounds,
     pub(crate) clearing: Option<Clearing>,
+    pub(crate) kept_out: KeptOut,
     roster: Roster,
     /// Jobs that are shown without having files in work.
     pub(crate) beside: Vec<JobRecord>,
@@ -98,6 +100,7 @@ impl Engine {
             urgency: Urgency::default(),
             rounds: Rounds::new(),
             clearing: None,
+            kept_out: KeptOut::default(),
             roster: Roster::default(),
             beside: Vec::new(),
             ticks: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use skyhaul_archive::Archive;
-use skyhaul_http::{Fetch, Terms, Treated, Treatment};
+use skyhaul_http::{Fetch, Standing, Terms, Treated, Treatment};
 use skyhaul_model::{ErrorKind, FileError, Intent, Interval, JobId, JobKey, JobPolicy, JobRecord, Source};
 use skyhaul_queue::{Queue, QueueError, SecretHeader};
 use skyhaul_transfer::OutputRoot;
@@ -144,6 +144,11 @@ impl Jobs {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InHand> {
         self.in_hand.values()
+    }
+
+    /// How a job's requests stand, those of its listings included.
+    pub(crate) fn standing(&self, id: JobId) -> Standing {
+        self.terms.get(id).map_or(Standing::Idle, |terms| self.fetch.standing(terms))
     }
 
     /// Whether files of a job in hand may have to wait for its own limits.

@@ -8,6 +8,7 @@ mod disk;
 mod engine;
 mod hooks;
 mod jobs;
+mod kept_out;
 mod listed;
 mod listing;
 #[cfg(test)]

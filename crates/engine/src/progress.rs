@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use skyhaul_model::{JobId, JobRecord, Plan};
+use skyhaul_model::{ErrorKind, JobId, JobRecord, Plan};
+
+use crate::engine::is_runnable;
 
 /// A snapshot of an engine's work.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +46,20 @@ pub struct InFlight {
     pub received: u64,
     /// Its size in bytes, once known.
     pub total: Option<u64>,
+}
+
+impl Progress {
+    /// The record as it is shown: one that is kept out by hosts alone is held without its queue's knowing.
+    #[must_use]
+    pub fn shown(&self, job: JobRecord) -> JobRecord {
+        if !is_runnable(&job) {
+            return job;
+        }
+        let shown = self.jobs.iter().find(|shown| shown.id == job.id);
+        let hold = shown.and_then(|shown| shown.hold.clone());
+        // Of disks the queue knows, and newer.
+        JobRecord { hold: hold.filter(|reason| reason.kind != ErrorKind::Disk), ..job }
+    }
 }
 
 /// Smooths a growing total into a rate: an exponential average over about five seconds.
@@ -95,7 +111,7 @@ const LONGEST_ETA_S: f64 = 10.0 * 365.0 * 86_400.0;
 
 /// Seconds that a job will still take: by bytes where its total is known, else by files.
 pub(crate) fn eta_s(job: &JobRecord, bytes_per_s: f64, files_per_s: f64) -> Option<u64> {
-    if job.plan != Plan::Planned || job.windows.open() > 0 {
+    if job.hold.is_some() || job.plan != Plan::Planned || job.windows.open() > 0 {
         return None;
     }
     let left_files = (job.files.pending + job.files.active) as f64;
@@ -110,7 +126,30 @@ pub(crate) fn eta_s(job: &JobRecord, bytes_per_s: f64, files_per_s: f64) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use skyhaul_model::{FileError, Intent};
+    use skyhaul_queue::JobQueue;
+
     use super::*;
+    use crate::nowhere::{idle, job_of_list, listed, settings};
+
+    #[tokio::test]
+    async fn a_job_that_is_kept_out_is_shown_as_held_and_a_disk_is_left_to_the_queue() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, queue) = idle(settings());
+        let id = listed(&engine, job_of_list("", dir.path())).await;
+        let free = queue.job(id).await.unwrap().unwrap();
+        let paused = JobRecord { intent: Intent::Paused, ..free.clone() };
+        let held = |kind| JobRecord { hold: Some(FileError::new(kind, "why")), ..free.clone() };
+        let shown = |kind, job: &JobRecord| {
+            Progress { jobs: vec![held(kind)], ..Progress::default() }.shown(job.clone())
+        };
+        assert_eq!(shown(ErrorKind::Connection, &free), held(ErrorKind::Connection));
+        assert_eq!(shown(ErrorKind::Connection, &paused), paused);
+        assert_eq!(shown(ErrorKind::Disk, &free), free);
+        assert_eq!(shown(ErrorKind::Connection, &held(ErrorKind::Disk)), held(ErrorKind::Disk));
+        assert_eq!(eta_s(&free, 1.0, 1.0), Some(100));
+        assert_eq!(eta_s(&held(ErrorKind::Connection), 1.0, 1.0), None);
+    }
 
     #[test]
     fn a_steady_flow_is_shown_as_it_is_and_an_end_fades() {

@@ -46,6 +46,11 @@ impl AllTerms {
         Ok(terms)
     }
 
+    /// A job's terms, where it was given some.
+    pub(crate) fn get(&self, id: JobId) -> Option<&Terms> {
+        self.jobs.get(&id).map(|(_, terms)| &**terms)
+    }
+
     /// Has a job's requests and bodies take up a policy that was changed.
     pub(crate) fn renew(&mut self, job: &JobRecord) -> Option<Arc<Terms>> {
         let (known, terms) = self.jobs.get_mut(&job.id)?;

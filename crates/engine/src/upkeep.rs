@@ -162,6 +162,7 @@ impl Engine {
         let mut jobs = self.jobs.records();
         jobs.extend(self.beside.iter().filter(|job| self.jobs.get(job.id).is_none()).cloned());
         jobs.sort_by_key(|job| job.id);
+        self.show_kept_out(&mut jobs);
         let eta_s = jobs.first().and_then(|job| eta_s(job, rate, files_per_s));
         let paces = self.paces.update(&jobs, TICK);
         let in_flight = self.work.shown();

@@ -16,9 +16,9 @@ use crate::origin::host_name;
 use crate::rate::{ByteLimiter, Limited};
 use crate::redirect::Redirects;
 use crate::stall::Stalled;
-use crate::status::HostStatus;
+use crate::status::{HostStatus, Standing};
 use crate::transport::Transport;
-use crate::{Fetch, FetchError, Request, Response};
+use crate::{Fetch, FetchError, Request, Response, Terms};
 
 /// The HTTP client. Clones share everything.
 #[derive(Clone)]
@@ -90,6 +90,11 @@ impl Client {
 impl Fetch for Client {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         self.inner.stack.fetch(request).await
+    }
+
+    fn standing(&self, terms: &Terms) -> Standing {
+        let (hosts, now) = (&self.inner.hosts, Timestamp::now());
+        terms.standing(|host| hosts.closed(host, terms.outage(), now))
     }
 }
 

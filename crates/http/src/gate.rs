@@ -77,6 +77,14 @@ pub(crate) enum Refusal {
     Unknown,
 }
 
+/// From when until when the host is closed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closing {
+    pub(crate) since: Duration,
+    pub(crate) until: Duration,
+    pub(crate) why: Shut,
+}
+
 /// Why the host is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shut {
@@ -94,10 +102,17 @@ pub(crate) struct HostGate {
     in_flight: u32,
     answered: bool,
     multiplexed: bool,
-    quiet_until: Option<Duration>,
+    quiet: Option<Quiet>,
     away: Option<Away>,
     /// Outlives `away`: a probe may still be out when others end that outage and begin the next.
     probing: bool,
+}
+
+/// From when until when the host asked to be left alone.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    since: Duration,
+    until: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +131,7 @@ impl HostGate {
             in_flight: 0,
             answered: false,
             multiplexed: false,
-            quiet_until: None,
+            quiet: None,
             away: None,
             probing: false,
         }
@@ -125,8 +140,8 @@ impl HostGate {
     /// Whether a request may go at `now`, for somebody who bears with an outage of `outage`; none: as long as the gate
     /// does. Changes nothing.
     pub(crate) fn ask(&self, now: Duration, outage: Option<Duration>) -> Entry {
-        if let Some(until) = self.quiet_until.filter(|&until| until > now) {
-            return Entry::Wait { until: Some(until) };
+        if let Some(quiet) = self.quiet_at(now) {
+            return Entry::Wait { until: Some(quiet.until) };
         }
         if self.in_flight >= self.most() {
             return Entry::Full;
@@ -163,8 +178,9 @@ impl HostGate {
                 self.answered = true;
                 self.away = None;
                 self.multiplexed = version >= Version::HTTP_2;
-                let until = quiet.map(|wait| now.saturating_add(wait.min(LONGEST_QUIET)));
-                self.quiet_until = self.quiet_until.max(until);
+                if let Some(wait) = quiet {
+                    self.be_quiet(now, wait);
+                }
             }
             Outcome::Reached => self.away = None,
             // From one that was let in to find out, silence is no sign of life.
@@ -196,11 +212,14 @@ impl HostGate {
         self.in_flight
     }
 
-    /// Until when, and why, nothing may go at `now`.
-    pub(crate) fn closed(&self, now: Duration) -> Option<(Duration, Shut)> {
-        let quiet = self.quiet_until.filter(|&until| until > now).map(|until| (until, Shut::Asked));
-        let away = self.away.filter(|&away| !self.is_given_up(away, now, None));
-        quiet.or_else(|| away.map(|away| (away.next_probe.max(now), Shut::Away)))
+    /// Whether nothing may go at `now`, for somebody who bears with an outage of `outage`; none: as long as the gate
+    /// does.
+    pub(crate) fn closed(&self, now: Duration, outage: Option<Duration>) -> Option<Closing> {
+        if let Some(Quiet { since, until }) = self.quiet_at(now) {
+            return Some(Closing { since, until, why: Shut::Asked });
+        }
+        let away = self.away.filter(|&away| !self.is_given_up(away, now, outage))?;
+        Some(Closing { since: away.since, until: away.next_probe.max(now), why: Shut::Away })
     }
 
     /// From when on the host has been away for longer than `outage`; none: than the gate bears with. None while it is not
@@ -211,12 +230,23 @@ impl HostGate {
 
     /// Whether forgetting the host would lose nothing that is still of use.
     pub(crate) fn is_idle(&self, now: Duration) -> bool {
-        self.in_flight == 0 && self.closed(now).is_none()
+        self.in_flight == 0 && self.closed(now, None).is_none()
     }
 
     fn most(&self) -> u32 {
         let Room { in_flight, connections } = self.room;
         if self.multiplexed { in_flight.max(1) } else { in_flight.min(connections).max(1) }
+    }
+
+    fn quiet_at(&self, now: Duration) -> Option<Quiet> {
+        self.quiet.filter(|quiet| quiet.until > now)
+    }
+
+    /// Being asked again while it lasts never shortens it.
+    fn be_quiet(&mut self, now: Duration, wait: Duration) {
+        let until = now.saturating_add(wait.min(LONGEST_QUIET));
+        let before = self.quiet_at(now).unwrap_or(Quiet { since: now, until });
+        self.quiet = Some(Quiet { since: before.since, until: before.until.max(until) });
     }
 
     fn is_given_up(&self, away: Away, now: Duration, outage: Option<Duration>) -> bool {
@@ -316,7 +346,8 @@ mod tests {
             once(&mut gate, answered(Version::HTTP_11, Some(asked)), 10);
             let expected = until.map_or(Entry::Go, wait);
             assert_eq!(gate.ask(s(10), None), expected, "{asked}");
-            assert_eq!(gate.closed(s(10)), until.map(|at| (s(at), Shut::Asked)));
+            let closing = until.map(|at| Closing { since: s(10), until: s(at), why: Shut::Asked });
+            assert_eq!(gate.closed(s(10), None), closing);
             assert_eq!(gate.ask(s(until.unwrap_or(10)), None), Entry::Go, "{asked}");
         }
     }
@@ -328,6 +359,9 @@ mod tests {
         once(&mut gate, answered(Version::HTTP_11, Some(100)), 0);
         gate.report(&mut Pass::Usual, answered(Version::HTTP_11, Some(1)), s(1), None);
         assert_eq!(gate.ask(s(2), None), wait(100));
+        gate.report(&mut Pass::Usual, answered(Version::HTTP_11, Some(200)), s(3), None);
+        let closing = Closing { since: s(0), until: s(203), why: Shut::Asked };
+        assert_eq!(gate.closed(s(3), None), Some(closing), "it is one wait");
     }
 
     #[test]
@@ -348,7 +382,9 @@ mod tests {
             now += gap;
             assert_eq!(once(&mut gate, Outcome::Refused, now), (Entry::Probe, Refusal::Away));
         }
-        assert_eq!(gate.closed(s(now)), Some((s(now + 60), Shut::Away)));
+        let closing = Closing { since: s(100), until: s(now + 60), why: Shut::Away };
+        assert_eq!(gate.closed(s(now), None), Some(closing));
+        assert_eq!(gate.closed(s(now), Some(s(10))), None, "whoever bears with it for so long only asks now");
         assert_eq!(once(&mut gate, Outcome::Reached, now + 60).0, Entry::Probe);
         assert_eq!(gate.ask(s(now + 60), None), Entry::Go);
     }
@@ -427,7 +463,7 @@ mod tests {
             assert_eq!(once(&mut gate, Outcome::Refused, now).1, Refusal::Away);
         }
         assert_eq!(once(&mut gate, Outcome::Refused, 110), (Entry::Go, Refusal::Unknown));
-        assert_eq!(gate.closed(s(110)), None);
+        assert_eq!(gate.closed(s(110), None), None);
         // It is known again as soon as it answers.
         once(&mut gate, answered(Version::HTTP_11, None), 111);
         assert_eq!(once(&mut gate, Outcome::Refused, 112), (Entry::Go, Refusal::Away));

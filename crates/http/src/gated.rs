@@ -49,7 +49,7 @@ impl<F: Fetch> Fetch for Gated<F> {
         }
         let admission = host.enter(*urgency, outage).await;
         if let Some(seat) = &mut seat {
-            seat.left();
+            seat.left(admission.pass);
         }
         request.treatment.speech = admission.speech;
         let mut permit = Permit { host, admission, end: End::Usual, outage, _seat: seat };
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::counters::Tally;
-    use crate::{Closed, ClosedReason, HttpConfig, Limits, OwnLimits, Terms, Urgency};
+    use crate::{Closed, ClosedReason, HttpConfig, Limits, OwnLimits, Standing, Terms, Urgency};
 
     /// More hosts than are remembered.
     const MANY: usize = 1100;
@@ -363,7 +363,10 @@ mod tests {
         let until = Timestamp::from_second(30).unwrap();
         let status = &rig.hosts.status(Timestamp::UNIX_EPOCH)[..];
         let [status] = status else { panic!("{status:?}") };
-        assert_eq!(status.closed, Some(Closed { until, reason: ClosedReason::RetryAfter }));
+        assert_eq!(
+            status.closed,
+            Some(Closed { since: Timestamp::UNIX_EPOCH, until, reason: ClosedReason::RetryAfter })
+        );
         assert_eq!((status.host.as_str(), status.in_flight), ("h.example", 0));
         whole(&rig.fetch).await.unwrap();
         let waits = rig.hosts.status(Timestamp::UNIX_EPOCH)[0].waits;
@@ -428,6 +431,50 @@ mod tests {
         assert!((10..12).contains(&waited.as_secs()), "{waited:?}");
         let probed = std::iter::from_fn(|| patient.try_join_next()).count();
         assert!(probed < 5, "{probed} of the others did not wait on");
+    }
+
+    /// Since and until when a host keeps an owner out, in whole seconds after `begun`, and why.
+    fn kept_out(rig: &Rig, terms: &Terms, begun: Instant) -> Result<(i64, i64, ClosedReason), Standing> {
+        let now = Timestamp::UNIX_EPOCH.checked_add(begun.elapsed()).unwrap();
+        match terms.standing(|host| rig.hosts.closed(host, terms.outage(), now)) {
+            Standing::KeptOut { closed: Closed { since, until, reason }, .. } => {
+                Ok((since.as_second(), until.as_second(), reason))
+            }
+            other => Err(other),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_owner_all_of_whose_requests_wait_for_a_closed_host_is_kept_out() {
+        let steps = [Step::Answer(503, Some("30")), OK, OK, Step::Refuse, Step::Refuse, OK];
+        let rig = rig(&HttpConfig { connections: 1, ..HttpConfig::default() }, &steps);
+        let (begun, terms) = (Instant::now(), Arc::new(Terms::new(OwnLimits::default())));
+        let begin = |url: &str| {
+            let treatment = Treatment::default().under(Arc::clone(&terms));
+            let (fetch, request) = (Arc::clone(&rig.fetch), Request { treatment, ..request(url) });
+            tokio::spawn(async move { fetch.fetch(request).await })
+        };
+        let kept_out_after = async |seconds| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            kept_out(&rig, &terms, begun)
+        };
+        assert_eq!(kept_out_after(0).await, Err(Standing::Idle));
+        drop(begin("http://h.example/1").await);
+        let waiting = begin("http://h.example/2");
+        assert_eq!(kept_out_after(10).await, Ok((0, 30, ClosedReason::RetryAfter)));
+        let body = begin("http://other.example/").await.unwrap();
+        assert_eq!(kept_out_after(0).await, Err(Standing::UnderWay), "another host goes on");
+        drop(body);
+        drop(waiting.await);
+        // What is left of a body is seen off first.
+        assert_eq!(kept_out_after(1).await, Err(Standing::Idle));
+        let refused = begin("http://h.example/3").await.unwrap();
+        assert!(refused.is_err_and(|error| error.is_outage()));
+        let waiting = [begin("http://h.example/4"), begin("http://h.example/5")];
+        assert_eq!(kept_out_after(2).await, Ok((31, 34, ClosedReason::Away)));
+        terms.set(OwnLimits { outage: Some(Duration::ZERO), ..OwnLimits::default() });
+        assert_eq!(kept_out_after(0).await, Err(Standing::UnderWay), "it bears with no outage any more");
+        drop(waiting);
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::{HttpSetupError, Limits};
 use crate::controller::{Allowance, Controller, End, Mark, Moment, Speech};
 use crate::counters::{HostTally, Tally};
-use crate::gate::{Entry, HostGate, Outcome, Pass, Refusal, Room, Shut};
+use crate::gate::{Closing, Entry, HostGate, Outcome, Pass, Refusal, Room, Shut};
 use crate::leftovers::Leftovers;
 use crate::pace::Spacing;
 use crate::status::{Closed, ClosedReason, HostStatus, Waits};
@@ -135,6 +135,14 @@ impl Hosts {
             state.hosts.iter().map(|(name, host)| host.status(name, now, wall_now)).collect();
         all.sort_unstable_by(|a, b| a.host.cmp(&b.host));
         all
+    }
+
+    /// Whether a host is closed to somebody who bears with an `outage` of their own.
+    pub(crate) fn closed(&self, name: &str, outage: Option<Duration>, wall_now: Timestamp) -> Option<Closed> {
+        let now = self.origin.elapsed();
+        let host = Arc::clone(lock(&self.state).hosts.get(name)?);
+        let closing = lock(&host.door).gate.closed(now, outage)?;
+        Some(closed(closing, now, wall_now))
     }
 
     pub(crate) fn host(&self, name: &str) -> Arc<Host> {
@@ -281,7 +289,7 @@ impl Host {
             host: name.to_owned(),
             in_flight: door.gate.in_flight(),
             target: door.controller.target(),
-            closed: door.gate.closed(now).map(|(until, shut)| closed(until - now, shut, wall_now)),
+            closed: door.gate.closed(now, None).map(|closing| closed(closing, now, wall_now)),
             counters: self.tally.snapshot(),
             waits: door.waits,
         }
@@ -334,9 +342,9 @@ impl Door {
             self.make_room();
             entry = self.gate.ask(at.now, outage);
         }
-        let reason = match self.gate.closed(at.now) {
-            Some((_, Shut::Asked)) => Reason::RetryAfter,
-            Some((_, Shut::Away)) => Reason::Away,
+        let reason = match self.gate.closed(at.now, None).map(|closing| closing.why) {
+            Some(Shut::Asked) => Reason::RetryAfter,
+            Some(Shut::Away) => Reason::Away,
             None => Reason::Room,
         };
         match entry {
@@ -363,12 +371,14 @@ fn allowance(limits: &Limits) -> Allowance {
     Allowance { connections: limits.connections, in_flight: limits.in_flight }
 }
 
-fn closed(wait: Duration, shut: Shut, wall_now: Timestamp) -> Closed {
-    let reason = match shut {
+fn closed(closing: Closing, now: Duration, wall_now: Timestamp) -> Closed {
+    let reason = match closing.why {
         Shut::Asked => ClosedReason::RetryAfter,
         Shut::Away => ClosedReason::Away,
     };
-    Closed { until: wall_now.checked_add(wait).unwrap_or(Timestamp::MAX), reason }
+    let since = wall_now.checked_sub(now.saturating_sub(closing.since)).unwrap_or(Timestamp::MIN);
+    let until = wall_now.checked_add(closing.until.saturating_sub(now)).unwrap_or(Timestamp::MAX);
+    Closed { since, until, reason }
 }
 
 /// Nothing under these locks can panic half way, so a poisoned one is as good as another.

@@ -46,7 +46,7 @@ pub use error::FetchError;
 pub use rate::{ByteLimiter, Limited};
 pub use request::{Request, Response};
 pub use retry_after::retry_after;
-pub use status::{Closed, ClosedReason, HostStatus, Waits};
+pub use status::{Closed, ClosedReason, HostStatus, Standing, Waits};
 pub use terms::{OwnLimits, Terms};
 pub use timetable::{RateLimit, RateLimitError};
 pub use treatment::{Share, Treated, Treatment, Urgency};
@@ -63,11 +63,20 @@ pub trait Fetch: Send + Sync {
     /// # Errors
     /// [`FetchError`] when no complete answer head came.
     async fn fetch(&self, request: Request) -> Result<Response, FetchError>;
+
+    /// How the requests under these terms stand; under way where nothing is known of hosts.
+    fn standing(&self, _terms: &Terms) -> Standing {
+        Standing::UnderWay
+    }
 }
 
 #[async_trait]
 impl<F: Fetch + ?Sized> Fetch for Arc<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         self.as_ref().fetch(request).await
+    }
+
+    fn standing(&self, terms: &Terms) -> Standing {
+        self.as_ref().standing(terms)
     }
 }

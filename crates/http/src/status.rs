@@ -23,9 +23,11 @@ pub struct HostStatus {
     pub waits: Waits,
 }
 
-/// Until when and why a host is left alone.
+/// From when until when a host is left alone, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
+    /// Since when it has been left alone.
+    pub since: Timestamp,
     /// When it is asked again.
     pub until: Timestamp,
     /// Why.
@@ -39,6 +41,22 @@ pub enum ClosedReason {
     RetryAfter,
     /// It had answered and now refuses connections.
     Away,
+}
+
+/// How the requests of one owner stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has none.
+    Idle,
+    /// Some go on, or are about to.
+    UnderWay,
+    /// All wait for hosts that are closed.
+    KeptOut {
+        /// `host` or `host:port`: the one that is asked again first.
+        host: String,
+        /// Until when and why it is closed to this owner.
+        closed: Closed,
+    },
 }
 
 /// Times spent waiting to be let in, by reason. Only the request that is next waits for a reason; those

@@ -15,11 +15,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::RateLimit;
+use crate::gate::Pass;
 use crate::origin::host_name;
 use crate::pace::counted;
 use crate::rate::ByteLimiter;
 use crate::treatment::Urgency;
+use crate::{Closed, RateLimit, Standing};
 
 /// Hosts remembered before idle ones are forgotten: a list of URLs may name millions.
 const REMEMBERED: usize = 1024;
@@ -38,7 +39,7 @@ pub struct OwnLimits {
     pub connections: Option<u32>,
     /// The most requests in flight per host.
     pub in_flight: Option<u32>,
-    /// The least time between two requests to one host.
+    /// The time between two requests to one host; one that goes a little late puts off none behind it.
     pub request_interval: Option<Duration>,
     /// The most body bytes a second, over all hosts together.
     pub limit_rate: RateLimit,
@@ -72,6 +73,8 @@ struct Place {
 #[derive(Debug)]
 struct Seats {
     taken: u32,
+    /// How many of those were let in by the host, but to find out whether it is back.
+    inside: u32,
     /// How many go ahead of the others and have not been let in yet.
     ahead: u32,
     /// How many may be in flight while the owner has a byte rate. Bodies that wait for the rate need no company: a
@@ -89,6 +92,7 @@ pub(crate) struct Seat {
     terms: Arc<Terms>,
     place: Arc<Place>,
     leaving: bool,
+    is_inside: bool,
 }
 
 impl Terms {
@@ -140,6 +144,23 @@ impl Terms {
         by_time || self.has_bound.load(Ordering::Relaxed)
     }
 
+    /// How the owner's requests stand, where `closed` tells which hosts are closed to it.
+    pub(crate) fn standing(&self, closed: impl Fn(&str) -> Option<Closed>) -> Standing {
+        let mut standing = Standing::Idle;
+        for (name, place) in lock(&self.places).iter() {
+            let Seats { taken, inside, .. } = *lock(&place.seats);
+            if taken == 0 {
+                continue;
+            }
+            let Some(closed) = closed(name).filter(|_| inside == 0) else { return Standing::UnderWay };
+            match standing {
+                Standing::KeptOut { closed: earlier, .. } if earlier.until <= closed.until => {}
+                _ => standing = Standing::KeptOut { host: name.clone(), closed },
+            }
+        }
+        standing
+    }
+
     pub(crate) fn has_heard_from(&self, host: &str) -> bool {
         lock(&self.answered).contains(host)
     }
@@ -171,7 +192,8 @@ impl Terms {
             match looked {
                 Ok(leaving) => {
                     drop((ahead, turn));
-                    return Seat { terms: Arc::clone(self), place: Arc::clone(&place), leaving };
+                    let (terms, place) = (Arc::clone(self), Arc::clone(&place));
+                    return Seat { terms, place, leaving, is_inside: false };
                 }
                 // Being told early, or waking late, only looks again.
                 Err(Some(until)) => drop(timeout_at(until, changed).await),
@@ -215,7 +237,7 @@ impl Terms {
 
 impl Default for Seats {
     fn default() -> Self {
-        Self { taken: 0, ahead: 0, company: LEAST_COMPANY, leaving: false, last_left: None }
+        Self { taken: 0, inside: 0, ahead: 0, company: LEAST_COMPANY, leaving: false, last_left: None }
     }
 }
 
@@ -254,7 +276,10 @@ impl Seats {
 
 impl Seat {
     /// The request goes to its host now.
-    pub(crate) fn left(&mut self) {
+    pub(crate) fn left(&mut self, pass: Pass) {
+        if pass == Pass::Usual && !std::mem::replace(&mut self.is_inside, true) {
+            lock(&self.place.seats).inside += 1;
+        }
         if std::mem::take(&mut self.leaving) {
             let interval = lock(&self.terms.limits).request_interval.unwrap_or_default();
             let mut seats = lock(&self.place.seats);
@@ -270,6 +295,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = lock(&self.place.seats);
         seats.taken = seats.taken.saturating_sub(1);
+        seats.inside = seats.inside.saturating_sub(u32::from(self.is_inside));
         seats.leaving &= !self.leaving;
         self.terms.reconsider(&mut seats);
         drop(seats);
@@ -381,7 +407,7 @@ mod tests {
         for waits_for_the_host in [0, 600, 0, 100, 0] {
             let mut seat = terms.seat(HOST, 16, Urgency::Usual).await;
             sleep(Duration::from_millis(waits_for_the_host)).await;
-            seat.left();
+            seat.left(Pass::Usual);
             left.push(begun.elapsed().as_millis());
         }
         let apart = left.windows(2).map(|pair| pair[1] - pair[0]);
@@ -430,7 +456,7 @@ mod tests {
         assert!(now(terms.seat(HOST, 16, Urgency::Ahead)).is_none());
         drop(on_its_way);
         let mut seat = now(terms.seat(HOST, 16, Urgency::Usual)).expect("none has left yet");
-        seat.left();
+        seat.left(Pass::Usual);
         drop(seat);
         assert!(now(terms.seat(HOST, 16, Urgency::Usual)).is_none(), "one has left");
     }

@@ -1,6 +1,7 @@
 //! Progress of an engine in this process: live bars where somebody watches, a plain line now and then
-//! where nobody does. Always on stderr, never with `-q`.
+//! where nobody does, and one when a job is held back and when it goes on. Always on stderr, never with `-q`.
 
+mod holds;
 mod live;
 mod snapshot;
 
@@ -11,6 +12,7 @@ use skyhaul_engine::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::holds::tell_holds;
 use self::live::Live;
 use self::snapshot::Snapshot;
 use crate::context::Context;
@@ -33,6 +35,7 @@ pub(crate) async fn show(
     if output.loudness() == Loudness::Quiet {
         return;
     }
+    let told = tell_holds(output, progress.clone());
     let shown = async {
         if context.settings.bars == Bars::Allowed && output.is_watched() {
             show_bars(output, progress).await;
@@ -42,7 +45,7 @@ pub(crate) async fn show(
     };
     tokio::select! {
         () = over.cancelled() => {}
-        () = shown => {}
+        ((), ()) = async { tokio::join!(shown, told) } => {}
     }
 }
 

@@ -103,7 +103,7 @@ impl Sight {
     async fn view(&self, lens: &Lens, lines: &Lines, progress: &Progress) -> skyhaul_queue::Result<View> {
         let (job, troubles) = match lens.job {
             Some(id) => match self.queue.job(id).await? {
-                Some(job) => (Some(job), self.queue.troubles(id).await?),
+                Some(job) => (Some(progress.shown(job)), self.queue.troubles(id).await?),
                 None => (None, Vec::new()),
             },
             None => (None, Vec::new()),

@@ -202,7 +202,8 @@ mod tests {
     }
 
     fn host(number: usize, closed: Option<ClosedReason>) -> HostStatus {
-        let closed = closed.map(|reason| Closed { until: Timestamp::UNIX_EPOCH, reason });
+        let at = Timestamp::UNIX_EPOCH;
+        let closed = closed.map(|reason| Closed { since: at, until: at, reason });
         HostStatus {
             host: format!("h{number:03}.example"),
             in_flight: 2,

@@ -1,6 +1,7 @@
 //! Jobs: listed, shown, made, changed, put back.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -15,11 +16,13 @@ use crate::wire::{
 };
 
 pub(crate) async fn list(desk: &Desk) -> Reply {
-    json(StatusCode::OK, &desk.queue.jobs().await?)
+    let progress = Arc::clone(&desk.engine.progress.borrow());
+    let jobs: Vec<_> = desk.queue.jobs().await?.into_iter().map(|job| progress.shown(job)).collect();
+    json(StatusCode::OK, &jobs)
 }
 
 pub(crate) async fn show(desk: &Desk, id: JobId) -> Reply {
-    json(StatusCode::OK, &existing(desk, id).await?)
+    json(StatusCode::OK, &shown(desk, existing(desk, id).await?))
 }
 
 pub(crate) async fn find(desk: &Desk, subject: &Subject) -> Reply {
@@ -28,7 +31,7 @@ pub(crate) async fn find(desk: &Desk, subject: &Subject) -> Reply {
         None => None,
     };
     match found {
-        Some(job) => json(StatusCode::OK, &job),
+        Some(job) => json(StatusCode::OK, &shown(desk, job)),
         None => Err(ErrorBody::new(ErrorCode::NoSuchJob, "no job has this query")),
     }
 }
@@ -82,6 +85,11 @@ pub(crate) async fn set_checksums(desk: &Desk, id: JobId, request: ChecksumsBody
     check_absolute(request.path.as_deref(), "the list's path must be absolute")?;
     desk.queue.set_checksums(id, request.path).await?;
     nothing()
+}
+
+/// The job with what only the engine knows of it.
+fn shown(desk: &Desk, job: JobRecord) -> JobRecord {
+    desk.engine.progress.borrow().shown(job)
 }
 
 /// The job, or the failure to tell.
