@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use skyhaul_http::Fetch;
 use skyhaul_model::{Intent, JobId, JobRecord};
 use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Queue, WindowOutcome};
@@ -37,6 +37,9 @@ const BREATH: Duration = Duration::from_millis(2);
 /// How long a claim lasts unless renewed; renewed every second.
 const LEASE: Duration = Duration::from_secs(60);
 
+/// Claims that were renewed no longer ago are as good as new.
+const RENEWED: SignedDuration = SignedDuration::from_millis(900);
+
 /// Files that are begun at once of jobs that limit themselves.
 const A_FEW: usize = 16;
 
@@ -63,6 +66,7 @@ pub struct Engine {
     /// Jobs that are shown without having files in work.
     pub(crate) beside: Vec<JobRecord>,
     pub(crate) ticks: u64,
+    renewed_at: Timestamp,
     stop: CancellationToken,
 }
 
@@ -104,6 +108,7 @@ impl Engine {
             roster: Roster::default(),
             beside: Vec::new(),
             ticks: 0,
+            renewed_at: Timestamp::MIN,
             queue,
             settings,
             stop,
@@ -145,6 +150,7 @@ impl Engine {
             // What ends meanwhile waits for the round, which serves many.
             let mut due = round;
             if round <= Instant::now() {
+                self.keep_claims(Timestamp::now()).await?;
                 self.begin_listings().await?;
                 self.begin_files().await?;
                 if let Some(ended) = self.nothing_left().await? {
@@ -290,9 +296,15 @@ impl Engine {
         ClaimRequest { filter: self.settings.scope.filter(), limit, owner: self.settings.owner, now, until }
     }
 
-    /// When the lease of a claim that is renewed now ends.
-    pub(crate) fn lease_end() -> Timestamp {
-        Timestamp::now().checked_add(LEASE).unwrap_or(Timestamp::MAX)
+    /// Renews the claims of all that is in work, where that was not done just now. After the machine has slept, or its
+    /// clock was set, they must not be dealt anew.
+    pub(crate) async fn keep_claims(&mut self, now: Timestamp) -> Result<(), EngineError> {
+        if now.duration_since(self.renewed_at).abs() < RENEWED {
+            return Ok(());
+        }
+        self.renewed_at = now;
+        let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        Ok(self.queue.renew(self.settings.owner, until).await?)
     }
 
     /// How the engine ends if nothing is left to do; none while there is something.
@@ -372,11 +384,11 @@ pub(crate) fn is_runnable(job: &JobRecord) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{JobPolicy, Query, Source};
-    use skyhaul_queue::{JobQueue, NewJob, WorkQueue};
+    use skyhaul_model::{JobPolicy, NewWindow, Query, Source};
+    use skyhaul_queue::{JobQueue, NewJob, PlanOutcome, PlanQueue, WorkQueue};
 
     use super::*;
-    use crate::nowhere::{idle, job_of_list, listed, settings, window};
+    use crate::nowhere::{idle, job_of_list, listed, settings, slice, window};
 
     #[tokio::test]
     async fn a_job_that_is_removed_before_its_listing_begins_does_not_end_the_engine() {
@@ -422,6 +434,22 @@ mod tests {
         assert_eq!(again.file, first.file);
         engine.begin_claimed(again, &mut Begun::default()).await.unwrap();
         assert_eq!((engine.work.len(), engine.turns.waiting()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_listed_while_the_machine_sleeps_is_not_listed_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        let id = queue.create_job(job_of_list("", dir.path()), Timestamp::UNIX_EPOCH).await.unwrap().id;
+        let windows = PlanOutcome::Windows(vec![NewWindow { target: slice() }]);
+        queue.settle_plan(id, windows, Timestamp::UNIX_EPOCH).await.unwrap();
+        let request = engine.claim_request(1);
+        let late = request.until.checked_add(SignedDuration::from_hours(9)).unwrap();
+        engine.keep_claims(request.now).await.unwrap();
+        assert_eq!(queue.claim_windows(request.clone()).await.unwrap().len(), 1);
+        engine.keep_claims(late).await.unwrap();
+        let again = queue.claim_windows(ClaimRequest { now: late, ..request }).await.unwrap();
+        assert!(again.is_empty(), "it is in work still");
     }
 
     #[tokio::test]

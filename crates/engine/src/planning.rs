@@ -173,8 +173,8 @@ impl Planning {
                 self.windows -= 1;
                 let end = match result {
                     Ok(end) => end,
-                    // Somebody removed the job while it was listed.
-                    Err(QueueError::NoSuchJob(_)) => return Ok(()),
+                    // Somebody removed the job while it was listed, or the window was dealt anew.
+                    Err(QueueError::NoSuchJob(_) | QueueError::NotClaimed { .. }) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 };
                 self.tally.note(|counts| {
@@ -257,10 +257,10 @@ fn decide(retries: u32, error: &PlanError, failures: u32, now: Timestamp) -> Dec
     RetryPolicy { retries }.decide(error.backoff, failures, now, fastrand::f64())
 }
 
-/// A job may be removed while its windows are in work: then there is nothing to settle.
+/// A job may be removed while its windows are in work, and a window dealt anew: then there is nothing to settle.
 fn forgive_removed(settled: Result<(), QueueError>) -> Result<(), EngineError> {
     match settled {
-        Ok(()) | Err(QueueError::NoSuchJob(_)) => Ok(()),
+        Ok(()) | Err(QueueError::NoSuchJob(_) | QueueError::NotClaimed { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -40,6 +40,8 @@ async fn read_next(
     let now = Timestamp::now();
     let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
     let filter = ClaimFilter::Jobs(vec![job]);
+    // However long the one before it takes, a clock that jumps included: it is not to be dealt anew.
+    queue.renew(owner, until).await?;
     let request = ClaimRequest { filter, limit: 1, owner, now, until };
     let Some(claim) = queue.claim_windows(request).await?.pop() else { return Ok(None) };
     let files = match claim.window.target {

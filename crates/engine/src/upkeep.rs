@@ -26,7 +26,7 @@ impl Engine {
         self.jobs.refresh().await?;
         if self.ticks.is_multiple_of(TICKS_A_ROUND) {
             self.queue.checkpoint(self.work.received()).await?;
-            self.queue.renew(self.settings.owner, Self::lease_end()).await?;
+            self.keep_claims(Timestamp::now()).await?;
             let wanted = self.known().await?;
             self.planning.keep(&self.jobs.keep(&wanted));
             self.begin_rounds(&wanted).await?;

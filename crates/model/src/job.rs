@@ -145,6 +145,32 @@ impl JobState {
         Self::Cancelled,
     ];
 
+    /// That of a job of which this is known: intent first, then what the counters say.
+    #[must_use]
+    pub fn of(
+        intent: Intent,
+        hold: Option<&FileError>,
+        plan: &Plan,
+        windows: &WindowCounts,
+        files: &FileCounts,
+    ) -> Self {
+        if intent == Intent::Cancelled {
+            return Self::Cancelled;
+        }
+        if is_settled(plan, windows, files) {
+            let has_failures = is_unlisted(plan, windows) || files.failed > 0;
+            return if has_failures { Self::Failed } else { Self::Completed };
+        }
+        if intent == Intent::Paused || hold.is_some() {
+            return Self::Paused;
+        }
+        match (files.active > 0, files.pending > 0) {
+            (true, _) => Self::Running,
+            (false, true) => Self::Queued,
+            (false, false) => Self::Planning,
+        }
+    }
+
     /// The name that `status --json` prints.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -167,39 +193,22 @@ impl JobState {
 }
 
 impl JobRecord {
-    /// The visible state: intent first, then what the counters say.
+    /// The visible state.
     #[must_use]
     pub fn state(&self) -> JobState {
-        if self.intent == Intent::Cancelled {
-            return JobState::Cancelled;
-        }
-        if self.is_settled() {
-            return if self.has_failures() { JobState::Failed } else { JobState::Completed };
-        }
-        if self.intent == Intent::Paused || self.hold.is_some() {
-            return JobState::Paused;
-        }
-        match (self.files.active > 0, self.files.pending > 0) {
-            (true, _) => JobState::Running,
-            (false, true) => JobState::Queued,
-            (false, false) => JobState::Planning,
-        }
+        JobState::of(self.intent, self.hold.as_ref(), &self.plan, &self.windows, &self.files)
     }
 
     /// Whether every window and every file has come to its end.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        match &self.plan {
-            Plan::Unplanned => false,
-            Plan::Refused(_) => true,
-            Plan::Planned => self.windows.open() == 0 && self.files.pending == 0 && self.files.active == 0,
-        }
+        is_settled(&self.plan, &self.windows, &self.files)
     }
 
     /// Whether the archive refused or could not be asked, so that the list of files is incomplete.
     #[must_use]
     pub fn is_unlisted(&self) -> bool {
-        matches!(self.plan, Plan::Refused(_)) || self.windows.failed > 0
+        is_unlisted(&self.plan, &self.windows)
     }
 
     /// The sentence that explains a hold, a refusal or failed windows.
@@ -210,10 +219,18 @@ impl JobRecord {
             _ => self.hold.as_ref().or(self.window_error.as_ref()),
         }
     }
+}
 
-    fn has_failures(&self) -> bool {
-        self.is_unlisted() || self.files.failed > 0
+fn is_settled(plan: &Plan, windows: &WindowCounts, files: &FileCounts) -> bool {
+    match plan {
+        Plan::Unplanned => false,
+        Plan::Refused(_) => true,
+        Plan::Planned => windows.open() == 0 && files.pending == 0 && files.active == 0,
     }
+}
+
+fn is_unlisted(plan: &Plan, windows: &WindowCounts) -> bool {
+    matches!(plan, Plan::Refused(_)) || windows.failed > 0
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ struct Posted {
 impl Records {
     /// Tells of a job as it is now; of none, once it is gone.
     pub(crate) fn post(&self, id: JobId, job: Option<Snapshot>) {
-        let posted = job.map(|job| Posted { state: job.record().state(), job: Arc::new(job) });
+        let posted = job.map(|job| Posted { state: job.state(), job: Arc::new(job) });
         self.write().replace(id, posted);
     }
 
@@ -147,6 +147,12 @@ impl Snapshot {
             bytes: self.byte_counts(),
             window_error: self.row.window_error.clone(),
         }
+    }
+
+    /// As the record has it, without making one: a query may have ten thousand intervals.
+    fn state(&self) -> JobState {
+        let (row, hold) = (&self.row, self.facts.settings.hold.as_ref());
+        JobState::of(row.intent, hold, &row.plan, &self.window_counts(), &self.file_counts())
     }
 
     fn window_counts(&self) -> WindowCounts {
