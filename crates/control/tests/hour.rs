@@ -169,7 +169,9 @@ fn assert_memory_and_effort_are_flat(minutes: &[Minute]) {
     let wakings = |minutes: &[Minute]| minutes.iter().map(|minute| minute.wakings).sum::<u64>();
     let (early, late) = (wakings(&minutes[1..30]), wakings(&minutes[31..60]));
     assert!(early > 0 && late <= early + early / 20, "woken {early} times in one half, {late} in the other");
-    assert_eq!(minutes[9].tasks, minutes[59].tasks, "tasks stay behind");
+    // At one minute's end a task may be alive that lives for a moment; at ten in a row the same would be a leak.
+    let tasks = |minutes: &[Minute]| minutes.iter().map(|minute| minute.tasks).min();
+    assert_eq!(tasks(&minutes[1..11]), tasks(&minutes[50..]), "tasks stay behind");
 }
 
 /// Pages in RAM (proc(5), `/proc/pid/statm`, the second field).

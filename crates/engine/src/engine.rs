@@ -24,7 +24,7 @@ use crate::roster::Roster;
 use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
 use crate::standing::Rounds;
 use crate::tally::Tally;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 use crate::urgency::Urgency;
 use crate::work::Work;
 
@@ -92,7 +92,8 @@ impl Engine {
                 settings.boot.clone(),
                 Spare::new(settings.connections),
             ),
-            turns: Turns::default(),
+            // A quarter of the room at most is theirs who cannot begin.
+            turns: Turns::new((settings.workers / 4).max(1)),
             planning: Planning::new(Arc::clone(&queue), Arc::clone(&tally)),
             publisher: Publisher::new(Arc::clone(&queue)),
             progress: watch::Sender::new(Arc::default()),
@@ -247,6 +248,7 @@ impl Engine {
         let limit = if self.jobs.any_tight() { room.min(A_FEW) } else { room };
         let mut request = self.claim_request(limit);
         let filter = request.filter.without(&self.jobs.waiting_for_themselves());
+        let filter = filter.without(&self.jobs.put_off());
         request.filter = filter.without(&self.turns.jobs_with_enough());
         let mut begun = Begun::default();
         for claim in self.queue.claim_files(request).await? {
@@ -277,12 +279,20 @@ impl Engine {
             Ok(job) => job,
             Err(reason) => {
                 self.release(&claim).await?;
+                // It goes on by itself in a while.
+                if self.jobs.is_put_off(claim.file.job) {
+                    return Ok(());
+                }
                 return self.hold(claim.file.job, reason).await;
             }
         };
         // One that cannot land anywhere is never dealt.
         let Ok(path) = &claim.spec.path else { return Ok(()) };
-        let Some(claim) = self.turns.take(job.root.final_path(path), claim) else { return Ok(()) };
+        let claim = match self.turns.take(job.root.final_path(path), claim) {
+            Turn::Now(claim) => claim,
+            Turn::Later => return Ok(()),
+            Turn::Refused(claim) => return self.release(&claim).await,
+        };
         begun.files += 1;
         begun.tight += usize::from(job.terms.are_tight());
         self.hooks.note_work(claim.file.job);
@@ -474,6 +484,79 @@ mod tests {
         engine.begin_files().await.unwrap();
         assert!(begun_of(&engine, second) >= waiting && engine.turns.waiting() == 0);
         queue.set_intent(second, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+
+    /// Gives the turns at all of a job's paths to its files, as if they were being published.
+    async fn take_all_turns(engine: &mut Engine, job: JobId) {
+        let request = ClaimRequest { filter: ClaimFilter::Jobs(vec![job]), ..engine.claim_request(100) };
+        for claim in engine.queue.claim_files(request).await.unwrap() {
+            let root = Arc::clone(&engine.jobs.take(job).await.unwrap().unwrap().root);
+            let path = root.final_path(claim.spec.path.as_ref().unwrap());
+            assert!(matches!(engine.turns.take(path, claim), Turn::Now(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn however_many_jobs_wait_for_another_the_most_of_the_room_is_for_those_that_share_nothing() {
+        let (shared, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mut engine, queue) = idle(settings());
+        let slow = listed(&engine, job_of_list("slow", shared.path())).await;
+        take_all_turns(&mut engine, slow).await;
+        for digest in ["a", "b", "c", "d"] {
+            listed(&engine, job_of_list(digest, shared.path())).await;
+        }
+        let unrelated = listed(&engine, job_of_list("e", own.path())).await;
+        let quarter = settings().workers / 4;
+        // A round for each job that is found to wait, at most.
+        for _ in 0..6 {
+            engine.begin_files().await.unwrap();
+            assert!(engine.turns.waiting() <= quarter, "{} wait", engine.turns.waiting());
+        }
+        let active = queue.job(unrelated).await.unwrap().unwrap().files.active;
+        assert_eq!(active, (settings().workers - quarter) as u64);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_turns_make_way_for_an_urgent_job() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        let first = listed(&engine, job_of_list("a", dir.path())).await;
+        take_all_turns(&mut engine, first).await;
+        let low = listed(&engine, job_of_list("b", dir.path())).await;
+        engine.begin_files().await.unwrap();
+        assert!(engine.turns.waiting() > 0);
+        engine.make_way(0).await.unwrap();
+        assert!(engine.turns.waiting() > 0, "those of the same priority stay");
+        engine.make_way(1).await.unwrap();
+        let active = queue.job(low).await.unwrap().unwrap().files.active;
+        assert_eq!((engine.turns.waiting(), active), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_old_parts_are_being_removed_goes_on_afterwards_without_a_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        let urgent = NewJob { priority: 9, ..job_of_list("a", dir.path()) };
+        let shut = listed(&engine, urgent).await;
+        let key = queue.job(shut).await.unwrap().unwrap().key;
+        engine.jobs.keep_shut([key].into_iter());
+        engine.begin_files().await.unwrap();
+        let record = queue.job(shut).await.unwrap().unwrap();
+        assert_eq!((record.hold, record.files.active), (None, 0));
+        let other = listed(&engine, job_of_list("b", dir.path())).await;
+        engine.begin_files().await.unwrap();
+        assert!(engine.jobs.get(other).is_some(), "it does not stand in the way of others");
+        engine.queue.set_intent(other, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
+        engine.jobs.refresh().await.unwrap();
+        while engine.work.len() > 0 {
+            let finished = engine.work.next().await.unwrap();
+            engine.on_finished(finished).await.unwrap();
+        }
+        engine.jobs.open_again();
+        engine.begin_files().await.unwrap();
+        assert_eq!(engine.work.len(), settings().workers);
+        engine.begin_files().await.unwrap();
+        assert_eq!(engine.jobs.put_off(), []);
     }
 
     #[tokio::test]

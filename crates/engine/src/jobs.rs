@@ -56,6 +56,8 @@ pub(crate) struct Jobs {
     in_hand: HashMap<JobId, InHand>,
     /// Queries whose earlier jobs' partial files are being removed.
     shut: HashSet<JobKey>,
+    /// Jobs that were not taken in hand because what was there before them is being put away.
+    put_off: HashMap<JobId, JobKey>,
     terms: AllTerms,
     /// What stops the planning of each job.
     planned: HashMap<JobId, CancellationToken>,
@@ -84,6 +86,7 @@ impl Jobs {
             stop,
             in_hand: HashMap::new(),
             shut: HashSet::new(),
+            put_off: HashMap::new(),
             terms,
             planned: HashMap::new(),
             patience: HashMap::new(),
@@ -198,6 +201,19 @@ impl Jobs {
         self.shut.clear();
     }
 
+    /// The jobs that were not taken in hand, and cannot be yet, because what was there before them is being put away.
+    pub(crate) fn put_off(&mut self) -> Vec<JobId> {
+        let mut put_off = std::mem::take(&mut self.put_off);
+        put_off.retain(|id, key| self.is_shut(*id, key));
+        self.put_off = put_off;
+        self.put_off.keys().copied().collect()
+    }
+
+    /// Whether a job that was not taken in hand only has to wait until what was there before is put away.
+    pub(crate) fn is_put_off(&self, id: JobId) -> bool {
+        self.put_off.contains_key(&id)
+    }
+
     /// Leaves a job alone for a while: that its disk is well again would only show in another attempt.
     pub(crate) fn be_patient(&mut self, id: JobId) {
         self.patience.insert(id, Instant::now() + PATIENCE);
@@ -255,11 +271,11 @@ impl Jobs {
     async fn open_known(&mut self, record: JobRecord) -> Result<Result<InHand, FileError>, EngineError> {
         let id = record.id;
         let record = self.terms.held(record);
-        // They would share their partial files.
-        let is_in_hand = self.in_hand.values().any(|other| other.record.key == record.key);
-        if is_in_hand || self.shut.contains(&record.key) {
+        if self.is_shut(id, &record.key) {
+            self.put_off.insert(id, record.key);
             return Ok(Err(put_away()));
         }
+        self.put_off.remove(&id);
         let headers = match header_map(&self.queue.secret_headers(id).await?) {
             Ok(headers) => headers,
             Err(reason) => return Ok(Err(reason)),
@@ -272,6 +288,12 @@ impl Jobs {
         let opened = tokio::task::spawn_blocking(move || open_root(&job)).await?;
         let stop = self.stop.child_token();
         Ok(opened.map(|root| InHand { record, terms, root: Arc::new(root), headers, stop, removed: false }))
+    }
+
+    /// Whether a job would share partial files with an earlier one that is still in hand, or find its own removed.
+    fn is_shut(&self, id: JobId, key: &JobKey) -> bool {
+        let shares = |other: &InHand| other.record.id != id && other.record.key == *key;
+        self.shut.contains(key) || self.in_hand.values().any(shares)
     }
 }
 

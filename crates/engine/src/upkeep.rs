@@ -35,13 +35,24 @@ impl Engine {
             self.watch_disks(&wanted).await?;
             self.forget_old(&wanted).await?;
             if let Some(priority) = self.urgency.arrival(&wanted) {
-                self.work.make_way(priority);
+                self.make_way(priority).await?;
             }
             self.beside = self.beside(&wanted);
         }
         self.ticks += 1;
         self.let_go_of_settled().await?;
         self.show_progress();
+        Ok(())
+    }
+
+    /// Has those of a lower priority give their places up that do nothing with them yet.
+    pub(crate) async fn make_way(&mut self, priority: i8) -> Result<(), EngineError> {
+        self.work.make_way(priority);
+        let jobs = &self.jobs;
+        let is_lower = |job| jobs.get(job).is_some_and(|job| job.record.priority < priority);
+        for claim in self.turns.give_up(is_lower) {
+            self.release(&claim).await?;
+        }
         Ok(())
     }
 
