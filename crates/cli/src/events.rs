@@ -59,13 +59,19 @@ fn parse(reader: impl BufRead, path: &Path, margin: Duration) -> Result<Vec<Inte
 
 /// One row. Each line is read on its own, so that errors can name it.
 fn record(line: &str) -> Result<StringRecord, String> {
-    // What spreadsheets write where the comma stands in numbers. None of them is in a time or a site.
-    let delimiter = line.bytes().find(|byte| b",;\t".contains(byte)).unwrap_or(b',');
     let mut csv = csv::ReaderBuilder::new();
-    csv.has_headers(false).trim(csv::Trim::All).delimiter(delimiter);
+    csv.has_headers(false).trim(csv::Trim::All).delimiter(delimiter(line));
     let mut csv = csv.from_reader(line.as_bytes());
     let first = csv.records().next().transpose().map_err(|error| error.to_string())?;
     Ok(first.unwrap_or_default())
+}
+
+/// Spreadsheets write others where the comma stands in numbers, and there it may stand in a time as well.
+fn delimiter(line: &str) -> u8 {
+    let of = |all: &[u8]| line.bytes().position(|byte| all.contains(&byte));
+    let is_time = |text: &str| parse_start(text.trim().trim_matches('"')).is_ok();
+    let at = of(b";\t").filter(|&at| is_time(&line[..at])).or_else(|| of(b",;\t"));
+    at.map_or(b',', |at| line.as_bytes()[at])
 }
 
 /// The columns that a header row names; none when the row is data.
@@ -144,6 +150,19 @@ mod tests {
                 ["2022-01-01T00:00:00Z..2022-01-01T23:59:59Z gill"],
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_comma_in_a_time_separates_nothing_and_other_separators_in_a_remark_neither() {
+        let second = ["2022-01-01T06:00:00Z..2022-01-01T06:10:00Z gill"];
+        let rows = [
+            "2022-01-01T06:00:00,5Z;2022-01-01T06:10:00,5Z;gill",
+            "\"2022-01-01T06:00:00,5Z\"\t2022-01-01T06:10:00,5Z\tgill",
+            "2022-01-01T06:00:00Z,2022-01-01T06:10:00Z,gill,bright; fast",
+        ];
+        for row in rows {
+            assert_eq!(read(row, 0).unwrap(), second, "{row:?}");
         }
     }
 

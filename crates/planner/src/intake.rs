@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::mem;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use sha2::{Digest, Sha256};
 use skyhaul_model::{ErrorKind, FileError, FileSpec, NewWindow, WindowTarget};
@@ -17,16 +18,19 @@ use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use crate::naming::{Lines, shorten};
-use crate::slice::{Before, slice_files};
+use crate::slice::{Before, Check, slice_files};
 use crate::sorter::{Entry, Merged, Sorter};
 use crate::{hex, manifest};
 
 /// The longest line that can be a URL with a path; what is longer is a failed file.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 
-/// Files in one window of a list: some megabytes while it is taken in. Each window costs a sync, and a list of a million
-/// lines has some sixty.
+/// Files in one window of a list. Each window costs a sync, and a list of a million lines has some sixty.
 const WINDOW_FILES: u64 = 16_384;
+
+/// Bytes of URLs and paths in one window, so that it is some megabytes while it is taken in, however long its lines: on
+/// disk they tell only what differs. Lines of usual length reach the number of files first.
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 
 /// Files that go from who reads a list to who writes it at once, and how often before the reader waits.
 const BATCH_FILES: usize = 1_024;
@@ -94,7 +98,8 @@ pub fn take_in(reader: &mut dyn BufRead, form: &ListForm, scratch: &Path) -> Res
     let (read, draft) = thread::scope(|scope| {
         let (full, batches) = sync_channel(BATCHES);
         let writer = scope.spawn(move || draft.push_all(batches));
-        let read = read_list(&mut digested, form, scratch, Batches { full, batch: Vec::new() });
+        let read =
+            read_list(&mut digested, form, scratch, Batches { full, batch: Vec::new(), writer: &writer });
         (read, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     // Where writing failed, reading ended for that alone.
@@ -110,7 +115,7 @@ fn read_list(
     digested: &mut Digested<'_>,
     form: &ListForm,
     scratch: &Path,
-    mut batches: Batches,
+    mut batches: Batches<'_, '_>,
 ) -> Result<(), IntakeError> {
     match form {
         ListForm::Urls { base } => read_lines(digested, base.as_deref(), &mut batches),
@@ -125,24 +130,31 @@ fn read_list(
 }
 
 /// Files on their way from who reads them to who writes them.
-struct Batches {
+struct Batches<'a, 'scope> {
     full: SyncSender<Vec<FileSpec>>,
     batch: Vec<FileSpec>,
+    writer: &'a ScopedJoinHandle<'scope, io::Result<Draft>>,
 }
 
-impl Batches {
+impl Batches<'_, '_> {
+    /// Fails with the first file after the writer has: a list may come too slowly to wait for a full batch.
     fn push(&mut self, file: FileSpec) -> io::Result<()> {
         self.batch.push(file);
-        if self.batch.len() < BATCH_FILES { Ok(()) } else { self.hand_over() }
+        let waits = self.batch.len() < BATCH_FILES && !self.writer.is_finished();
+        if waits { Ok(()) } else { self.hand_over() }
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
+        let batch = mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES));
         self.full.send(batch).map_err(io::Error::other)
     }
 }
 
-fn read_lines(reader: &mut Digested<'_>, base: Option<&str>, batches: &mut Batches) -> io::Result<()> {
+fn read_lines(
+    reader: &mut Digested<'_>,
+    base: Option<&str>,
+    batches: &mut Batches<'_, '_>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     let (mut line, mut lines) = (Vec::new(), Lines::new(base));
     loop {
@@ -274,8 +286,11 @@ struct Slices {
     /// What the next line is told against, and where it is put together.
     before: Before,
     line: Vec<u8>,
+    check: Check,
     begun_at: u64,
     written: u64,
+    /// Bytes of URLs and paths since the last cut.
+    plain_bytes: usize,
     first_file: u64,
     files: u64,
 }
@@ -287,8 +302,10 @@ impl Slices {
             windows: Vec::new(),
             before: Before::default(),
             line: Vec::new(),
+            check: Check::default(),
             begun_at: 0,
             written: 0,
+            plain_bytes: 0,
             first_file: 1,
             files: 0,
         }
@@ -297,28 +314,35 @@ impl Slices {
     fn write(&mut self, file: &FileSpec) -> io::Result<()> {
         self.line.clear();
         self.before.put(&mut self.line, file)?;
+        self.check.add(&self.line);
         self.file.write_all(&self.line)?;
         self.written += self.line.len() as u64;
         self.files += 1;
-        if self.files - (self.first_file - 1) == WINDOW_FILES {
-            self.cut();
+        self.plain_bytes += file.url.len() + file.path.as_ref().map_or(0, |path| path.as_str().len());
+        if self.files - (self.first_file - 1) == WINDOW_FILES || self.plain_bytes >= WINDOW_BYTES {
+            self.cut()?;
         }
         Ok(())
     }
 
-    fn cut(&mut self) {
-        let length = self.written - self.begun_at;
-        if length > 0 {
-            let target = WindowTarget::Slice { offset: self.begun_at, length, first_line: self.first_file };
+    fn cut(&mut self) -> io::Result<()> {
+        let check = mem::take(&mut self.check).line();
+        if self.written > self.begun_at {
+            self.file.write_all(check.as_bytes())?;
+            self.written += check.len() as u64;
+            let (offset, length) = (self.begun_at, self.written - self.begun_at);
+            let target = WindowTarget::Slice { offset, length, first_line: self.first_file };
             self.windows.push(NewWindow { target });
         }
         self.before = Before::default();
         self.begun_at = self.written;
+        self.plain_bytes = 0;
         self.first_file = self.files + 1;
+        Ok(())
     }
 
     fn finish(mut self) -> io::Result<(NamedTempFile, Vec<NewWindow>, u64)> {
-        self.cut();
+        self.cut()?;
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok((file, self.windows, self.files))
     }
@@ -410,6 +434,40 @@ mod tests {
         }
         assert_eq!(end, intake.file.as_file().metadata().unwrap().len());
         assert!(end < 40_000 * 64, "{end} bytes");
+    }
+
+    #[test]
+    fn long_lines_make_more_windows_and_not_larger_ones() {
+        let query = "x".repeat(15_000);
+        let text: String = (0..1_000).map(|n| format!("http://h/{n}?{query}\n")).collect();
+        let scratch = tempfile::tempdir().unwrap();
+        let intake = take_in(&mut text.as_bytes(), &URLS, scratch.path()).unwrap();
+        let mut first = 1;
+        for (window, slice) in intake.windows.iter().zip(intake.slices().unwrap()) {
+            let WindowTarget::Slice { first_line, .. } = window.target else { panic!("{window:?}") };
+            let slice = slice.unwrap();
+            let bytes: usize = slice.iter().map(|file| file.url.len()).sum();
+            assert!(bytes < WINDOW_BYTES + 20_000, "{bytes} bytes from line {first_line} on");
+            assert_eq!(first_line, first);
+            first += slice.len() as u64;
+        }
+        assert_eq!((intake.files, first), (1_000, 1_001));
+    }
+
+    #[test]
+    fn whoever_reads_learns_with_the_next_file_that_writing_failed() {
+        thread::scope(|scope| {
+            let (full, batches) = sync_channel(BATCHES);
+            let writer = scope.spawn(move || {
+                drop(batches);
+                Err(io::Error::other("no space left"))
+            });
+            while !writer.is_finished() {
+                thread::yield_now();
+            }
+            let mut batches = Batches { full, batch: Vec::new(), writer: &writer };
+            assert!(batches.push(unusable_line(b"x")).is_err());
+        });
     }
 
     #[test]

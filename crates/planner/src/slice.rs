@@ -1,10 +1,12 @@
 //! How a job's own list of files is kept: lines of JSON in slices, each slice readable by itself.
 //!
 //! A line is an array that tells a file against the one before it in its slice, since neighbours mostly differ in
-//! few characters. Lists of before are lines of whole [`FileSpec`]s, and are read as ever.
+//! few characters. Damage to one line would so change all behind it, hence the last line of a slice checks it. Lists of
+//! before have no such line or consist of whole [`FileSpec`]s, and are read as ever.
 
 use std::borrow::Cow;
 
+use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
 use skyhaul_model::{ErrorKind, FileError, FileSpec, RelPath};
 
@@ -37,13 +39,46 @@ enum Place<'a> {
 /// # Errors
 /// [`PlanError`] when the slice was damaged meanwhile.
 pub fn slice_files(lines: &[u8]) -> Result<Vec<FileSpec>, PlanError> {
-    let damaged = |error| {
+    let damaged = |error: serde_json::Error| {
         let message = format!("the queue's copy of the list is damaged ({error}): submit the list again");
         PlanError::refused(ErrorKind::Disk, message)
     };
     let mut before = Before::default();
-    let filled = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let filled =
+        checked(lines).map_err(damaged)?.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     filled.map(|line| before.file(line).map_err(damaged)).collect()
+}
+
+/// The lines before the one that checks them; all of a slice that has none.
+fn checked(slice: &[u8]) -> serde_json::Result<&[u8]> {
+    let end = slice.strip_suffix(b"\n").unwrap_or(slice);
+    let begin = end.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let (lines, last) = slice.split_at(begin);
+    if !last.starts_with(b"\"") {
+        return Ok(slice);
+    }
+    let mut check = Check::default();
+    check.add(lines);
+    if check.line().as_bytes() == last {
+        Ok(lines)
+    } else {
+        Err(serde::de::Error::custom("its check sum differs"))
+    }
+}
+
+/// The sum of a slice's lines.
+#[derive(Default)]
+pub(crate) struct Check(Hasher);
+
+impl Check {
+    pub(crate) fn add(&mut self, lines: &[u8]) {
+        self.0.update(lines);
+    }
+
+    /// The line that ends the slice. No file's line begins with a quote.
+    pub(crate) fn line(self) -> String {
+        format!("\"{:08x}\"\n", self.0.finalize())
+    }
 }
 
 /// The URL and the path that the next line of a slice is told against.
@@ -135,8 +170,10 @@ mod tests {
     }
 
     fn lines(files: &[FileSpec]) -> Vec<u8> {
-        let (mut before, mut lines) = (Before::default(), Vec::new());
+        let (mut before, mut lines, mut check) = (Before::default(), Vec::new(), Check::default());
         files.iter().for_each(|file| before.put(&mut lines, file).unwrap());
+        check.add(&lines);
+        lines.extend(check.line().bytes());
         lines
     }
 
@@ -158,10 +195,13 @@ mod tests {
             r#"[12,"2",{"=":5},[300,null]]"#.to_owned(),
             format!(r#"[9,"é",{{"e":{{"kind":"path","message":"no"}}}},[null,[{nines}]]]"#),
             r#"[9,"è",{"p":[4,"own"]},null]"#.to_owned(),
+            r#""a9bf027c""#.to_owned(),
         ];
         let written = lines(&files);
         assert_eq!(std::str::from_utf8(&written).unwrap().lines().collect::<Vec<_>>(), golden);
         assert_eq!(slice_files(&written).unwrap(), files);
+        let unchecked = golden[..4].join("\n");
+        assert_eq!(slice_files(unchecked.as_bytes()).unwrap(), files, "lists of before end without a check");
     }
 
     #[test]
@@ -180,7 +220,9 @@ mod tests {
     fn a_damaged_slice_is_an_error_and_not_fewer_files() {
         let whole = lines(&[spec("http://h/a", "h/a"), spec("http://h/b", "h/b")]);
         let second = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-        for damaged in [&whole[..whole.len() - 3], &whole[second..]] {
+        let mut other_host = whole.clone();
+        other_host[whole.iter().position(|&byte| byte == b'h').unwrap() + 7] = b'g';
+        for damaged in [&whole[..whole.len() - 3], &whole[second..], &other_host] {
             assert!(slice_files(damaged).unwrap_err().error.message.contains("damaged"));
         }
     }
@@ -199,13 +241,13 @@ mod tests {
         }
 
         #[test]
-        fn damage_is_never_a_panic(
+        fn damage_is_never_a_panic_and_never_another_list(
             files in prop::collection::vec(any_file(), 1..9), place: prop::sample::Index, byte: u8,
         ) {
             let mut lines = lines(&files);
             let place = place.index(lines.len());
             lines[place] = byte;
-            let _ = slice_files(&lines);
+            prop_assert!(slice_files(&lines).is_ok_and(|read| read == files) || slice_files(&lines).is_err());
         }
     }
 }
