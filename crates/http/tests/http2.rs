@@ -40,6 +40,9 @@ enum Manner {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    /// Open at this moment, and the most that ever were.
+    open: AtomicUsize,
+    most_open: AtomicUsize,
     goodbyes: AtomicUsize,
     requests: AtomicUsize,
     /// Bytes of endless bodies that there was a window for.
@@ -68,7 +71,13 @@ impl Server {
             while let Ok((socket, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 counted.connections.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(serve(socket, acceptor.clone(), manner, Arc::clone(&counted)));
+                let open = counted.open.fetch_add(1, Ordering::Relaxed) + 1;
+                counted.most_open.fetch_max(open, Ordering::Relaxed);
+                let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+                connections.spawn(async move {
+                    serve(socket, acceptor, manner, Arc::clone(&counted)).await;
+                    counted.open.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
         Self { address, seen, _tasks: tasks }
@@ -189,6 +198,7 @@ async fn many_requests_share_a_few_connections_and_never_one() {
     let requests = count(&seen.requests);
     assert_eq!((counters.requests, requests, counters.bytes_received), (600, 600, 600 * BODY.len() as u64));
     assert!((2..=4).contains(&counters.connections), "{counters:?}");
+    assert!(count(&seen.most_open) <= 8, "{} at once", count(&seen.most_open));
     // Where the first answer takes long, others are opened meanwhile, left when it has come, and now and then replaced.
     assert!(count(&seen.connections) <= 2 * 8, "{}", count(&seen.connections));
 }
