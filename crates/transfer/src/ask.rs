@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use skyhaul_verify::Digest;
 
-use crate::meta::Pieces;
+use crate::extents::Extents;
 use crate::validator::{Strong, Validators};
 
 /// RFC 9530 section 4: a server that knows the whole file's digest may tell it.
@@ -14,10 +14,10 @@ const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest")
 /// The trusted beginning of a file, and what it is the beginning of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// Trusted bytes without a gap from the first on.
-    pub(crate) length: u64,
-    /// What is trusted of a part with holes, the first `length` bytes included.
-    pub(crate) pieces: Option<Pieces>,
+    /// The bytes that are there, and by what they are known again: that is looked at when they are read.
+    pub(crate) written: Extents,
+    /// Those of them that are known to be on the disk.
+    pub(crate) synced: Extents,
     /// The whole file's size, where the server told it.
     pub(crate) total: Option<u64>,
     /// The validators of the answer that it came with.
@@ -26,8 +26,6 @@ pub(crate) struct Held {
     pub(crate) final_url: String,
     /// The whole file's digest as the server told it.
     pub(crate) server_digest: Option<Digest>,
-    /// How many of these bytes are known to be on the disk.
-    pub(crate) synced: u64,
     /// How many attempts to go on from here the server has answered with the whole file.
     pub(crate) refusals: u32,
     /// Where these bytes lie.
@@ -107,10 +105,10 @@ pub(crate) enum Guard {
 
 /// Decides what to ask for.
 pub(crate) fn plan_request(held: Option<&Held>, digest: DigestKnown) -> Ask {
-    let Some(held) = held.filter(|held| held.length > 0) else { return Ask::Whole };
+    let Some(held) = held.filter(|held| held.length() > 0) else { return Ask::Whole };
     match held.total {
-        Some(total) if total == held.length => return Ask::Nothing,
-        Some(total) if total < held.length => return Ask::Whole,
+        Some(total) if total == held.length() => return Ask::Nothing,
+        Some(total) if total < held.length() => return Ask::Whole,
         _ => {}
     }
     let restless = held.refusals > 0 || held.changes > 0;
@@ -122,7 +120,7 @@ pub(crate) fn plan_request(held: Option<&Held>, digest: DigestKnown) -> Ask {
         (None, DigestKnown::Yes) => Guard::Digest,
         (None, DigestKnown::No) => return Ask::Whole,
     };
-    Ask::Rest { from: held.length, guard }
+    Ask::Rest { from: held.length(), guard }
 }
 
 impl Ask {
@@ -177,21 +175,9 @@ mod tests {
         let validators = Validators { etag: etag.map(str::to_owned), ..Validators::default() };
         let final_url = "https://a.example/x".into();
         let (slot, serial, changes) = (Slot::One, 0, 0);
-        let (server_digest, synced, refusals) = (None, 0, 0);
-        let pieces = None;
-        Held {
-            length,
-            pieces,
-            total,
-            validators,
-            final_url,
-            server_digest,
-            synced,
-            refusals,
-            slot,
-            serial,
-            changes,
-        }
+        let (server_digest, refusals) = (None, 0);
+        let (written, synced) = (Extents::prefix_of(length, 0), Extents::default());
+        Held { written, synced, total, validators, final_url, server_digest, refusals, slot, serial, changes }
     }
 
     fn dated(is_strong: bool) -> Held {

@@ -53,7 +53,7 @@ pub(crate) fn remember(path: &Path, facts: &Facts, answered: Answered) -> io::Re
     }
     let bad = Bad { size: facts.size, sha256: facts.sha256, answered: Some(answered) };
     // Lost in a power cut, it costs one fetch more.
-    durable::replace(path, &serde_json::to_vec(&bad)?, Synced::Later)?;
+    drop(durable::replace(path, &serde_json::to_vec(&bad)?, Synced::Later)?);
     Ok(Came::First)
 }
 

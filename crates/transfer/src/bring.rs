@@ -63,8 +63,8 @@ where
     match receive(stream, begin, meter, asker.stop, end_or_go_on).await? {
         Brought::Whole(done) => Ok(done),
         Brought::Slow(writer, body, conclude) => {
-            let from = writer.checks.length();
-            let version = Held { length: from, ..version };
+            let from = writer.store.written().prefix();
+            let version = Held { written: writer.store.written().clone(), ..version };
             let first = First { body, from, end, pace: Pace::Slow, parts };
             let split = Split { asker, assignment, meter, version: &version };
             segments::receive(&split, first, move || Ok(*writer), conclude).await

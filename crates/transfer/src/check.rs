@@ -60,24 +60,25 @@ pub fn check_file(path: &Path, verify: VerifyLevel, expected: &Expected) -> Resu
 }
 
 /// Reads a file through the checks; `go_on` is asked now and then.
-pub(crate) fn read_facts(path: &Path, checks: Checks, go_on: impl FnMut() -> bool) -> io::Result<Facts> {
-    read_through(path, checks, go_on).map(Checks::finish)
+pub(crate) fn read_facts(path: &Path, checks: Checks, mut go_on: impl FnMut() -> bool) -> io::Result<Facts> {
+    read_through(path, checks, |_| go_on()).map(Checks::finish)
 }
 
-/// Reads a file through the checks, which may then be fed what follows.
+/// Reads a file through the checks, which may then be fed what follows; `look` sees each block, and says whether to go
+/// on.
 pub(crate) fn read_through(
     path: &Path,
     mut checks: Checks,
-    mut go_on: impl FnMut() -> bool,
+    mut look: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<Checks> {
     let mut file = File::open(path)?;
     let mut block = vec![0; BLOCK_BYTES];
     loop {
-        if !go_on() {
-            return Err(io::Error::new(io::ErrorKind::Interrupted, "told to stop"));
-        }
         match file.read(&mut block) {
             Ok(0) => return Ok(checks),
+            Ok(length) if !look(&block[..length]) => {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "told to stop"));
+            }
             Ok(length) => checks.feed(&block[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

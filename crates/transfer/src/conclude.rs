@@ -21,11 +21,15 @@ pub(crate) fn conclude(assignment: &Assignment, body: Received, demands: Demands
         Outcome::Broke(_) if demands.total == Some(here) => {
             settle(assignment, writer, demands, Framing::Kept, received)
         }
-        Outcome::Broke(error) => Err(keep(writer.store, here, Pause::Failed, Blow::of_fetch(&error))),
+        Outcome::Broke(error) => Err(keep(writer.store, Pause::Failed, Blow::of_fetch(&error))),
         // Whoever asked to be told of slowness goes on with the body instead.
-        Outcome::Slow(_) => Err(keep(writer.store, here, Pause::Failed, aborted())),
-        Outcome::Failed(blow) => Err(keep(writer.store, here, Pause::Failed, blow)),
-        Outcome::Stopped => Err(keep(writer.store, here, Pause::Stopped, Trouble::Stopped)),
+        Outcome::Slow(_) => Err(keep(writer.store, Pause::Failed, aborted())),
+        Outcome::Failed(blow) => Err(keep(writer.store, Pause::Failed, blow)),
+        Outcome::Stopped => Err(keep(writer.store, Pause::Stopped, Trouble::Stopped)),
+        Outcome::Meddled => {
+            let blow = Blow::of_meddling(&writer.store.paths().part);
+            Err(give_up(writer.store, blow))
+        }
         Outcome::Page => Err(give_up(writer.store, page_instead(&demands.asked, &demands.answered))),
     }
 }

@@ -10,10 +10,19 @@ use jiff::Timestamp;
 
 /// Creates a file anew for writing; what was there is gone. A link there is replaced, never followed.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    match File::create_new(path) {
+    create_with(OpenOptions::new().write(true), path)
+}
+
+/// Creates a file anew for writing behind its end: if others cut it off meanwhile, no hole hides that.
+pub(crate) fn create_to_append(path: &Path) -> io::Result<File> {
+    create_with(OpenOptions::new().append(true), path)
+}
+
+fn create_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    match options.create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             remove(path)?;
-            File::create_new(path)
+            options.open(path)
         }
         created => created,
     }
@@ -176,8 +185,8 @@ pub(crate) fn remove_empty_dir(path: &Path) -> bool {
     }
 }
 
-/// Replaces a small file as a whole: a reader sees the old one or the new one.
-pub(crate) fn replace(path: &Path, bytes: &[u8], synced: Synced) -> io::Result<()> {
+/// Replaces a small file as a whole: a reader sees the old one or the new one. Gives the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8], synced: Synced) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = Path::new(&name);
@@ -186,8 +195,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], synced: Synced) -> io::Result<(
     if synced == Synced::Yes {
         sync(&file)?;
     }
-    drop(file);
-    rename(temporary, path)
+    rename(temporary, path)?;
+    Ok(file)
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! How an attempt, or the recovery of one, ends.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use skyhaul_model::{Backoff, FileError, NoResume, RelPath, Sealed};
@@ -92,6 +93,12 @@ pub enum Recovery {
 }
 
 impl Whole {
+    /// The real path of the output root that it is below.
+    #[must_use]
+    pub fn root_path(&self) -> &Path {
+        self.root.path()
+    }
+
     /// Of synced bytes that lie in this part.
     pub(crate) fn in_part(assignment: &Assignment, sealed: Sealed, part: PartPaths) -> Self {
         let (root, path) = (Arc::clone(&assignment.root), assignment.path.clone());

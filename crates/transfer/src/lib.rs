@@ -17,6 +17,7 @@ mod content;
 mod durable;
 mod end;
 mod existing;
+mod extents;
 mod folder;
 mod fresh;
 mod hands;

@@ -1,9 +1,10 @@
-//! The small file beside a part that says what it is a part of.
+//! The small file beside a part that says what it is a part of, and what has been written of it.
 //!
-//! Its first line is the CRC-32 of the rest, so that one that a crash tore is not believed; a part
-//! without a believed one is no more than bytes.
+//! Its first line is the CRC-32 of the second, so that one that a crash tore is not believed; a part without a believed
+//! one is no more than bytes. Behind them is a place for one note of how far the part has grown since, with a CRC-32 of
+//! its own. The note is not synced: it outlives the process, and after another boot it does not count.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -11,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use skyhaul_verify::Digest;
 
 use crate::durable::{self, Synced};
-use crate::ranges::Ranges;
+use crate::extents::Extents;
 use crate::validator::Validators;
 
-/// The number of the format of parts without holes: within one boot, all that lies there counts.
-const WITHOUT_HOLES: u32 = 1;
-
-/// The number of the format of parts with holes: what is recorded counts. A reader that does not know it starts over.
-const WITH_HOLES: u32 = 2;
+/// The number of the format. A part whose record has another is begun anew: those before did not say by what its bytes
+/// are known again.
+const FORMAT: u32 = 3;
 
 /// No such file is longer; a longer one is not ours.
 const LONGEST_BYTES: u64 = 64 << 10;
@@ -39,8 +38,10 @@ pub(crate) struct Meta {
     pub(crate) server_digest: Option<Digest>,
     /// The boot of the machine in which the part was written.
     pub(crate) boot: String,
-    /// Bytes of the part that are known to be on the disk.
-    pub(crate) synced: u64,
+    /// Bytes of the part that are written: they outlive the process.
+    pub(crate) written: Extents,
+    /// Those of them that are known to be on the disk: they outlive the boot.
+    pub(crate) synced: Extents,
     /// How many attempts to go on the server has answered with the whole file.
     pub(crate) refusals: u32,
     /// The later of two versions that are held has the higher number.
@@ -49,51 +50,33 @@ pub(crate) struct Meta {
     /// How many versions of the file have been found to be replaced by another so far.
     #[serde(default)]
     pub(crate) changes: u32,
-    /// What lies in a part that has holes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pieces: Option<Pieces>,
 }
 
-/// What lies in a part that has holes, because several streams fill it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pieces {
-    /// Bytes that are written: they outlive the process.
-    pub(crate) written: Ranges,
-    /// Those of them that are known to be on the disk: they outlive the boot.
-    pub(crate) synced: Ranges,
+/// The place in a record for a note of how far its part has grown.
+#[derive(Debug)]
+pub(crate) struct Note {
+    record: File,
+    at: u64,
+    seed: u32,
 }
 
 impl Meta {
     /// Of a part that begins now.
     pub(crate) fn new(url: &str, final_url: &str, validators: Validators, boot: &str) -> Self {
         Self {
-            version: WITHOUT_HOLES,
+            version: FORMAT,
             url: url.to_owned(),
             final_url: final_url.to_owned(),
             validators,
             total: None,
             server_digest: None,
             boot: boot.to_owned(),
-            synced: 0,
+            written: Extents::default(),
+            synced: Extents::default(),
             refusals: 0,
             serial: 0,
             changes: 0,
-            pieces: None,
         }
-    }
-
-    /// What lies in the part, if it has holes.
-    pub(crate) fn pieces(&self) -> Option<&Pieces> {
-        self.pieces.as_ref()
-    }
-
-    /// The part has holes, or has none again.
-    pub(crate) fn set_pieces(&mut self, pieces: Option<Pieces>) {
-        self.version = if pieces.is_some() { WITH_HOLES } else { WITHOUT_HOLES };
-        if let Some(pieces) = &pieces {
-            self.synced = pieces.synced.prefix();
-        }
-        self.pieces = pieces;
     }
 
     /// Reads one; none when there is none that can be believed.
@@ -106,30 +89,52 @@ impl Meta {
         }
     }
 
-    /// Writes it in the place of the one before.
+    /// Writes it in the place of the one before. Gives the place for notes.
     ///
     /// One that vouches for no synced byte is of no use after a power cut, so nobody waits for it.
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let vouches = self.synced > 0 || self.pieces.as_ref().is_some_and(|pieces| !pieces.synced.is_empty());
-        let synced = if vouches { Synced::Yes } else { Synced::Later };
+    pub(crate) fn write(&self, path: &Path) -> io::Result<Note> {
+        let synced = if self.synced.is_empty() { Synced::Later } else { Synced::Yes };
         let json = serde_json::to_vec(self)?;
-        let mut bytes = format!("{:08x}\n", crc32fast::hash(&json)).into_bytes();
-        bytes.extend(json);
-        durable::replace(path, &bytes, synced)
+        let seed = crc32fast::hash(&json);
+        let bytes = [format!("{seed:08x}\n").as_bytes(), &json, b"\n"].concat();
+        Ok(Note { record: durable::replace(path, &bytes, synced)?, at: bytes.len() as u64, seed })
     }
 }
 
+impl Note {
+    /// Notes that this has been written of a part without holes.
+    pub(crate) fn write(&self, written: &Extents) -> io::Result<()> {
+        let text = in_note(written.prefix(), written.prefix_crc(), self.seed);
+        durable::write_at(&self.record, text.as_bytes(), self.at)
+    }
+}
+
+/// A note is of fixed length, so that each takes the whole place of the one before. It is of its own record alone.
+fn in_note(length: u64, crc: u32, seed: u32) -> String {
+    let told = format!("{length:016x} {crc:08x}");
+    let check = crc32fast::hash(format!("{seed:08x} {told}").as_bytes());
+    format!("{told} {check:08x}\n")
+}
+
 fn parse(bytes: &[u8]) -> Option<Meta> {
-    let (head, json) = bytes.split_at_checked(9)?;
-    let crc = u32::from_str_radix(std::str::from_utf8(head).ok()?.strip_suffix('\n')?, 16).ok()?;
-    if crc != crc32fast::hash(json) {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (head, rest) = text.split_once('\n')?;
+    let (json, note) = rest.split_once('\n')?;
+    let seed = crc32fast::hash(json.as_bytes());
+    if head != format!("{seed:08x}") {
         return None;
     }
-    let is_known = |meta: &Meta| match meta.version {
-        WITHOUT_HOLES => meta.pieces.is_none(),
-        version => version == WITH_HOLES && meta.pieces.is_some(),
-    };
-    serde_json::from_slice(json).ok().filter(is_known)
+    let meta: Meta = serde_json::from_str(json).ok().filter(|meta: &Meta| meta.version == FORMAT)?;
+    let written = parse_note(note, seed).unwrap_or_else(|| meta.written.clone());
+    Some(Meta { written, ..meta })
+}
+
+/// What a note says; none where there is none, or a torn one.
+fn parse_note(note: &str, seed: u32) -> Option<Extents> {
+    let mut words = note.split(' ');
+    let length = u64::from_str_radix(words.next()?, 16).ok()?;
+    let crc = u32::from_str_radix(words.next()?, 16).ok()?;
+    (note == in_note(length, crc, seed)).then(|| Extents::prefix_of(length, crc))
 }
 
 #[cfg(test)]
@@ -142,8 +147,13 @@ mod tests {
         let path = dir.path().join("x.meta");
         assert_eq!(Meta::read(&path).unwrap(), None);
         let validators = Validators { etag: Some("\"é\"".into()), ..Validators::default() };
-        let meta =
-            Meta { total: Some(7), synced: 3, ..Meta::new("https://a/", "https://b/", validators, "b1") };
+        let written = Extents::prefix_of(5, 0xabcd);
+        let meta = Meta {
+            total: Some(7),
+            written,
+            synced: Extents::prefix_of(3, 7),
+            ..Meta::new("https://a/", "https://b/", validators, "b1")
+        };
         meta.write(&path).unwrap();
         assert_eq!(Meta::read(&path).unwrap(), Some(meta));
         let whole = fs::read(&path).unwrap();
@@ -156,18 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn a_part_with_holes_is_of_a_format_that_older_readers_leave_alone() {
+    fn a_note_counts_as_a_whole_and_for_its_own_record() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.meta");
-        let mut meta = Meta::new("https://a/", "https://a/", Validators::default(), "b1");
-        let pieces = Pieces { written: vec![(0, 5), (9, 12)].into(), synced: vec![(0, 3), (9, 10)].into() };
-        meta.set_pieces(Some(pieces.clone()));
+        let validators = Validators::default();
+        let mut meta = Meta::new("https://a/", "https://a/", validators, "b1");
+        let note = meta.write(&path).unwrap();
+        let bare = fs::read(&path).unwrap();
+        for grown in [Extents::prefix_of(1 << 40, 7), Extents::prefix_of(9, 0xffff_ffff)] {
+            note.write(&grown).unwrap();
+            assert_eq!(Meta::read(&path).unwrap().unwrap().written, grown);
+        }
+        let noted = fs::read(&path).unwrap();
+        for at in bare.len()..noted.len() {
+            let mut flipped = noted.clone();
+            flipped[at] ^= 1;
+            for torn in [&noted[..at], &flipped] {
+                assert_eq!(parse(torn).unwrap().written, Extents::default(), "{at}");
+            }
+        }
+        meta.total = Some(9);
         meta.write(&path).unwrap();
-        let read = Meta::read(&path).unwrap().unwrap();
-        assert_eq!((read.version, read.pieces(), read.synced), (2, Some(&pieces), 3));
-        meta.set_pieces(None);
-        meta.write(&path).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("\"version\":1") && !text.contains("pieces"), "{text}");
+        let other = [&fs::read(&path).unwrap(), &noted[bare.len()..]].concat();
+        assert_eq!(parse(&other).unwrap().written, Extents::default(), "a note of the record before");
     }
 }

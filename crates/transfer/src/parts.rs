@@ -1,10 +1,9 @@
 //! Parts: where a file's bytes lie until they are whole, and how many of them are believed.
 //!
-//! A part is believed only with the meta file beside it, and within it only as far as invariant I3
-//! allows: all of it within the boot that wrote it, what was synced after another; of one with holes,
-//! what was recorded as written, or as synced. Two versions of a
-//! file may be held at once, each in its own slot with its own meta file, and neither ever moves to the
-//! other's name.
+//! A part is believed only with the meta file beside it, and only what that has (invariant I3): what was written, within
+//! the boot that wrote it; what was synced, after another. What lies there must be what was recorded, which is found
+//! out when it is read. Two versions of a file may be held at once, each in its own slot with its own meta file, and
+//! neither ever moves to the other's name.
 
 use std::fs;
 use std::io;
@@ -15,8 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::Assignment;
 use crate::ask::{Held, Slot};
 use crate::durable;
-use crate::meta::{Meta, Pieces};
-use crate::ranges::Ranges;
+use crate::extents::Extents;
+use crate::meta::Meta;
 
 /// The names of one part of a file and of what belongs to it, all in one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +105,8 @@ impl PartPaths {
             Err(error) => return Err(error),
         };
         let Some(held) = believed(meta, length, self.slot, assignment) else { return Ok(None) };
-        if held.end() < length {
-            durable::cut(&durable::open_to_append(&self.part)?, held.end())?;
+        if held.written.end() < length {
+            durable::cut(&durable::open_to_place(&self.part)?, held.written.end())?;
         }
         Ok(Some(held))
     }
@@ -166,29 +165,24 @@ impl Kept {
 
 /// How much of a part of `length` bytes is believed (invariant I3); none when it is of no use.
 fn believed(meta: Meta, length: u64, slot: Slot, assignment: &Assignment) -> Option<Held> {
-    let same_boot = meta.boot == assignment.boot;
-    let pieces = meta.pieces().map(|pieces| {
-        let kept = if same_boot { &pieces.written } else { &pieces.synced };
-        Pieces { written: kept.before(length), synced: pieces.synced.before(length) }
-    });
-    let (trusted, end) = match &pieces {
-        Some(Pieces { written, .. }) => (written.prefix(), written.end()),
-        None if same_boot => (length, length),
-        None => (meta.synced.min(length), meta.synced.min(length)),
-    };
-    let fits = |total: Option<u64>| total.is_none_or(|total| end <= total);
+    let synced = meta.synced.within(length);
+    let written = Some(meta.written.within(length)).filter(|_| meta.boot == assignment.boot);
+    // Somebody may have cut off what came last.
+    let written =
+        written.filter(|written| written.prefix() >= synced.prefix()).unwrap_or_else(|| synced.clone());
+    // What lies behind a hole is of use only to several streams.
+    let is_for_several = meta.total.is_some() && meta.validators.strong().is_some();
+    let written = if is_for_several { written } else { written.without_others() };
+    let fits = |total: Option<u64>| total.is_none_or(|total| written.end() <= total);
     let told_otherwise = matches!((meta.total, assignment.size), (Some(a), Some(b)) if a != b);
-    let of_use = meta.url == assignment.url && trusted > 0 && !told_otherwise;
+    let of_use = meta.url == assignment.url && written.prefix() > 0 && !told_otherwise;
     (of_use && fits(meta.total) && fits(assignment.size)).then(|| Held {
-        length: trusted,
-        // Without a hole it is a part like others; and what lies behind one is of use only to several streams.
-        pieces: pieces
-            .filter(|_| trusted < end && meta.total.is_some() && meta.validators.strong().is_some()),
+        synced: synced.within(written.end()),
+        written,
         total: meta.total.or(assignment.size),
         validators: meta.validators,
         final_url: meta.final_url,
         server_digest: meta.server_digest,
-        synced: meta.synced.min(trusted),
         refusals: meta.refusals,
         slot,
         serial: meta.serial,
@@ -200,13 +194,12 @@ impl Held {
     /// Nothing of a file yet, but what its first answer said of it.
     pub(crate) fn begun(meta: &Meta, slot: Slot) -> Self {
         Self {
-            length: 0,
-            pieces: None,
+            written: Extents::default(),
+            synced: Extents::default(),
             total: meta.total,
             validators: meta.validators.clone(),
             final_url: meta.final_url.clone(),
             server_digest: meta.server_digest.clone(),
-            synced: 0,
             refusals: meta.refusals,
             slot,
             serial: meta.serial,
@@ -214,18 +207,14 @@ impl Held {
         }
     }
 
-    /// How many bytes are trusted in all.
+    /// How many bytes there are without a gap from the first on.
+    pub(crate) fn length(&self) -> u64 {
+        self.written.prefix()
+    }
+
+    /// How many bytes there are in all.
     pub(crate) fn bytes(&self) -> u64 {
-        self.pieces.as_ref().map_or(self.length, |pieces| pieces.written.total())
-    }
-
-    /// Which bytes are trusted.
-    pub(crate) fn ranges(&self) -> Ranges {
-        self.pieces.as_ref().map_or_else(|| Ranges::prefix_of(self.length), |pieces| pieces.written.clone())
-    }
-
-    fn end(&self) -> u64 {
-        self.pieces.as_ref().map_or(self.length, |pieces| pieces.written.end())
+        self.written.total()
     }
 
     /// The meta file's content for these bytes.
@@ -234,11 +223,11 @@ impl Held {
         let mut meta = Meta::new(&assignment.url, &self.final_url, validators, &assignment.boot);
         meta.total = self.total;
         meta.server_digest = self.server_digest.clone();
-        meta.synced = self.synced;
+        meta.written = self.written.clone();
+        meta.synced = self.synced.clone();
         meta.refusals = self.refusals;
         meta.serial = self.serial;
         meta.changes = self.changes;
-        meta.set_pieces(self.pieces.clone());
         meta
     }
 }

@@ -1,20 +1,10 @@
 //! Which bytes of a file there are, where they need not begin at its first. Pure.
 
-use serde::{Deserialize, Serialize};
-
 /// A set of offsets, as ranges in order that do not touch each other: first offset, and the one behind the last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<(u64, u64)>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
-    /// The first `length` bytes.
-    pub(crate) fn prefix_of(length: u64) -> Self {
-        let mut ranges = Self::default();
-        ranges.insert(0, length);
-        ranges
-    }
-
     /// Adds the bytes from `from` to before `end`.
     pub(crate) fn insert(&mut self, from: u64, end: u64) {
         if from >= end {
@@ -38,15 +28,6 @@ impl Ranges {
         self.0.iter().map(|(from, end)| end - from).sum()
     }
 
-    /// The offset behind the last byte.
-    pub(crate) fn end(&self) -> u64 {
-        self.0.last().map_or(0, |range| range.1)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Those before `end`.
     pub(crate) fn before(&self, end: u64) -> Self {
         let clipped = self.0.iter().map(|range| (range.0, range.1.min(end)));
@@ -65,7 +46,7 @@ impl Ranges {
     }
 }
 
-/// Puts what was read from a file in order.
+/// Puts them in order.
 impl From<Vec<(u64, u64)>> for Ranges {
     fn from(read: Vec<(u64, u64)>) -> Self {
         let mut ranges = Self::default();
@@ -96,13 +77,10 @@ mod tests {
             prop_assert!(ranges.0.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", ranges);
             prop_assert_eq!(ranges.total(), oracle.len() as u64);
             prop_assert_eq!(ranges.prefix(), (0..).find(|n| !oracle.contains(n)).unwrap());
-            prop_assert_eq!(ranges.end(), oracle.last().map_or(0, |last| last + 1));
             prop_assert_eq!(set(&ranges.before(a)), oracle.range(..a).copied().collect());
             let first = (a..b).find(|n| !oracle.contains(n));
             let gap = first.map(|first| (first, (first..b).find(|n| oracle.contains(n)).unwrap_or(b)));
             prop_assert_eq!(ranges.gap(a, b), gap);
-            let read: Ranges = serde_json::from_str(&serde_json::to_string(&ranges).unwrap()).unwrap();
-            prop_assert_eq!(read, ranges);
         }
     }
 }

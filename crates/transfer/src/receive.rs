@@ -49,6 +49,8 @@ pub(crate) enum Outcome {
     Broke(FetchError),
     /// The bytes are a web page's.
     Page,
+    /// What lies in the part is not what was written there.
+    Meddled,
     /// It has not ended; it is slow, and several streams may do better.
     Slow(Body),
     /// The disk refused, or what else was at work on the file failed.

@@ -53,7 +53,7 @@ impl<'a> Report<'a> {
     pub(crate) fn write(&self, place: &Path) -> io::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
-        durable::replace(&beside(place), &json, Synced::Yes)
+        durable::replace(&beside(place), &json, Synced::Yes).map(drop)
     }
 }
 

@@ -30,7 +30,10 @@ const CORRUPT: &str = "corrupt";
 const LOCK_TRIES: u32 = 8;
 
 /// The trees that this process holds, by their real paths.
-static HELD: LazyLock<Mutex<HashMap<PathBuf, Weak<Tree>>>> = LazyLock::new(Mutex::default);
+static HELD: LazyLock<Mutex<HashMap<PathBuf, Hold>>> = LazyLock::new(Mutex::default);
+
+/// A tree, and who opens or closes it: each has a lock of its own, so that a file system that hangs holds up no other.
+type Hold = Arc<Mutex<Weak<Tree>>>;
 
 /// An output root that this process may write to.
 #[derive(Debug)]
@@ -65,21 +68,22 @@ impl OutputRoot {
     pub fn open(out: &Path) -> Result<Self, FileError> {
         durable::make_dirs(out).map_err(|error| disk_error("create the output folder", out, &error))?;
         let path = out.canonicalize().map_err(|error| disk_error("find the output folder", out, &error))?;
-        let mut held = held();
-        if let Some(tree) = held.get(&path).and_then(Weak::upgrade) {
+        let hold = hold_on(&path);
+        let mut known = lock(&hold);
+        if let Some(tree) = known.upgrade() {
             return Ok(Self { tree });
         }
         let lock = take_lock(&path)?;
         let names = names_in(&path.join(OURS), &lock);
         let tree = Arc::new(Tree {
-            path: path.clone(),
+            path,
             lock,
             names,
             lengths: Lengths::default(),
             trust: Trust::default(),
             hands: Hands::default(),
         });
-        held.insert(path, Arc::downgrade(&tree));
+        *known = Arc::downgrade(&tree);
         Ok(Self { tree })
     }
 
@@ -132,16 +136,16 @@ impl OutputRoot {
 
     /// Lets the tree go; the last of this process to do so removes our folder if nothing needs it. Blocking.
     pub fn close(self) {
-        let mut held = held();
-        if Arc::strong_count(&self.tree) == 1 {
-            // What has taken the place of our tree is not ours to tidy.
-            if self.is_there() {
-                tidy(&self.ours());
-            }
-            held.remove(self.path());
+        let (path, hold) = (self.path().to_owned(), hold_on(self.path()));
+        let known = lock(&hold);
+        // What has taken the place of our tree is not ours to tidy.
+        if Arc::strong_count(&self.tree) == 1 && self.is_there() {
+            tidy(&self.ours());
         }
         // The hold must be gone before another thread may look: `self` goes before the guard.
         drop(self);
+        drop(known);
+        forget(&path, &hold);
     }
 
     /// Waits until all that was written to the root's file system is on the disk; false if nothing was done, as ever
@@ -194,9 +198,23 @@ impl Trust {
     }
 }
 
-fn held() -> MutexGuard<'static, HashMap<PathBuf, Weak<Tree>>> {
-    // The map is whole between any two calls, whoever panicked.
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is known of the tree at a path.
+fn hold_on(path: &Path) -> Hold {
+    Arc::clone(lock(&HELD).entry(path.to_owned()).or_default())
+}
+
+/// Forgets a tree that nobody has open any more, or is about to open.
+fn forget(path: &Path, hold: &Hold) {
+    let mut held = lock(&HELD);
+    let is_last = Arc::strong_count(hold) == 2 && lock(hold).strong_count() == 0;
+    if is_last {
+        held.remove(path);
+    }
+}
+
+/// What these locks guard is whole between any two calls, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn take_lock(root: &Path) -> Result<File, FileError> {
@@ -243,7 +261,7 @@ fn busy(root: &Path) -> FileError {
 
 /// Whether the open file is the one that bears the name now.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
@@ -253,7 +271,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Windows does not remove the name of a file that is open.
 #[cfg(not(unix))]
-fn is_at(_file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
@@ -302,6 +320,20 @@ mod tests {
         assert!(out.join(".skyhaul/lock").exists());
         second.close();
         assert!(out.is_dir() && !out.join(".skyhaul").exists());
+    }
+
+    #[test]
+    fn a_tree_that_is_being_opened_holds_up_no_other_and_none_is_remembered_for_ever() {
+        let (hangs, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = hangs.path().canonicalize().unwrap();
+        let hold = hold_on(&path);
+        let opening = lock(&hold);
+        // Had it to wait for the other, this would not end.
+        OutputRoot::open(other.path()).unwrap().close();
+        assert!(!lock(&HELD).contains_key(&other.path().canonicalize().unwrap()));
+        drop(opening);
+        forget(&path, &hold);
+        assert!(!lock(&HELD).contains_key(&path));
     }
 
     #[cfg(unix)]

@@ -5,16 +5,15 @@
 //! recorded as ranges: a crash may lose what came since the last record (invariant I3), and no byte of another
 //! version gets in (I4). The bytes pass the checks in the file's order.
 
+mod checker;
 mod lane;
+mod lent;
 mod plan;
 mod ramp;
 mod spool;
 mod wake;
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, Seek, SeekFrom};
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -80,7 +79,7 @@ pub(crate) fn can_be_split(version: &Held) -> bool {
 /// Whether what is missing of a file is to be fetched by several streams from the start.
 pub(crate) fn is_worth_splitting(version: &Held, spare: &Spare) -> bool {
     let missing = version.total.unwrap_or(0).saturating_sub(version.bytes());
-    can_be_split(version) && (version.pieces.is_some() || spare.are_worth(missing))
+    can_be_split(version) && (version.written.have_holes() || spare.are_worth(missing))
 }
 
 /// Receives a file whose first body is there into the part that `begin` begins, and gives what `conclude` makes of
@@ -94,8 +93,8 @@ pub(crate) async fn receive<T: Send + 'static>(
 ) -> Result<T, Blow> {
     let total = split.version.total.unwrap_or(first.end);
     let halt = split.asker.stop.child_token();
-    let (version, mine) = (split.version.clone(), halt.clone());
-    let begin = move || begin().map(|writer| spread(writer, &version, total, mine));
+    let mine = halt.clone();
+    let begin = move || begin().map(|writer| spread(writer, total, mine));
     let (target, wake) = match spawn_blocking(begin).await.map_err(|_| aborted())?? {
         Ok(spread) => spread,
         Err((writer, blow)) => return end(*writer, Outcome::Failed(blow), split.meter, conclude).await,
@@ -106,7 +105,7 @@ pub(crate) async fn receive<T: Send + 'static>(
         version: split.version,
         meter: split.meter,
         target,
-        plan: Mutex::new(Plan::new(total, &split.version.ranges())),
+        plan: Mutex::new(Plan::new(total, &split.version.written.ranges())),
         halt,
         whole: CancellationToken::new(),
     };
@@ -135,29 +134,15 @@ async fn end<T: Send + 'static>(
 type Refused = (Box<Writer>, Blow);
 
 /// Opens the part for all lanes. Blocking.
-fn spread(
-    mut writer: Writer,
-    version: &Held,
-    total: u64,
-    halt: CancellationToken,
-) -> Result<(Arc<Target>, Wake), Refused> {
+fn spread(mut writer: Writer, total: u64, halt: CancellationToken) -> Result<(Arc<Target>, Wake), Refused> {
     let path = writer.store.paths().part.clone();
-    let from = writer.checks.length();
-    let opened = writer.store.spread(version.length).and_then(|file| Ok((file, open_at(&path, from)?)));
-    let (file, part) = match opened {
-        Ok(files) => files,
+    let file = match writer.store.spread() {
+        Ok(file) => file,
         Err(error) => return Err((Box::new(writer), Blow::of_disk("open", &path, &error))),
     };
-    let target = Arc::new(Target::new(file, path, version.ranges()));
-    let wake = Wake::new(Arc::clone(&target), writer, part, total, halt);
+    let target = Arc::new(Target::new(file, path, writer.store.written().clone()));
+    let wake = Wake::new(Arc::clone(&target), writer, total, halt);
     Ok((target, wake))
-}
-
-/// To be read from an offset on.
-fn open_at(path: &Path, offset: u64) -> io::Result<File> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    Ok(file)
 }
 
 type Sailing<'a> = Pin<Box<dyn Future<Output = Departed> + Send + 'a>>;
@@ -280,6 +265,7 @@ impl Fleet<'_> {
             Err(blow) => Outcome::Failed(blow),
             Ok(()) if self.common.halt.is_cancelled() => Outcome::Stopped,
             Ok(()) if self.wake.is_hopeless() => Outcome::Page,
+            Ok(()) if !self.wake.is_as_written() => Outcome::Meddled,
             Ok(()) if self.overran => Outcome::Overran,
             Ok(()) => Outcome::Ended,
         }
@@ -295,6 +281,8 @@ impl Fleet<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use skyhaul_model::VerifyLevel;
 
     use super::*;
@@ -305,17 +293,22 @@ mod tests {
     #[test]
     fn a_part_that_has_become_shorter_is_not_filled_up_and_its_rest_is_given_back() {
         let bench = Bench::new("a.dat", b"");
-        let store = bench.store();
+        let mut store = bench.store();
         store.append(&[7; 100]).unwrap();
-        store.pause(100, Pause::Stopped).unwrap();
+        store.pause(Pause::Stopped).unwrap();
         let version = bench.held().unwrap();
         let part = bench.parts().part;
         File::options().write(true).open(&part).unwrap().set_len(60).unwrap();
         let store = Store::go_on(bench.parts(), version.meta(&bench.assignment)).unwrap();
         let writer = Writer { store, checks: Checks::new("", VerifyLevel::Length, []) };
-        let (writer, blow) = spread(writer, &version, 1 << 20, CancellationToken::new()).unwrap_err();
+        let (writer, blow) = spread(writer, 1 << 20, CancellationToken::new()).unwrap_err();
         assert!(blow.error.message.contains("it has become shorter"), "{}", blow.error.message);
-        writer.store.pause(100, Pause::Failed).unwrap();
-        assert_eq!((part.metadata().unwrap().len(), bench.held().unwrap().bytes()), (60, 60));
+        writer.store.pause(Pause::Failed).unwrap();
+        assert_eq!(part.metadata().unwrap().len(), 60);
+        assert_eq!(
+            bench.held().map(|held| held.bytes()),
+            None,
+            "what is left of it could not be known again"
+        );
     }
 }

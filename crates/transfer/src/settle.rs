@@ -53,16 +53,16 @@ pub(crate) fn settle(
             Err(give_up(store, blow))
         }
         Verdict::Good(verified) => seal(assignment, store, &facts, verified, received),
-        Verdict::Short(blow) => Err(keep(store, facts.size, Pause::Failed, blow)),
+        Verdict::Short(blow) => Err(keep(store, Pause::Failed, blow)),
         Verdict::Wrong(blow) => Err(wrong(store, &facts, blow)),
         Verdict::Damaged(why) => damaged(assignment, store, &facts, &why, received),
     }
 }
 
 /// Ends an attempt but keeps what it brought. Blocking.
-pub(crate) fn keep(store: Store, length: u64, why: Pause, trouble: impl Into<Trouble>) -> Setback {
+pub(crate) fn keep(store: Store, why: Pause, trouble: impl Into<Trouble>) -> Setback {
     // What cannot be recorded cannot be gone on from; the failure that led here is the one to tell.
-    let kept = store.pause(length, why).unwrap_or_else(|error| {
+    let kept = store.pause(why).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot record a part");
         0
     });
@@ -85,6 +85,10 @@ fn seal(
     verified: Verified,
     received: u64,
 ) -> Result<Whole, Setback> {
+    if !store.is_as_written(facts.size) {
+        let blow = Blow::of_meddling(&store.paths().part);
+        return Err(give_up(store, blow));
+    }
     let synced = if is_small(facts.size) { Synced::Later } else { Synced::Yes };
     let part = store.seal(synced)?;
     let (size, sha256, proof) = (facts.size, facts.sha256, Proof::Fetched);

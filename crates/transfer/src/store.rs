@@ -1,7 +1,7 @@
 //! A part that is being written: where its bytes go, and what is recorded of them.
 //!
 //! A crash may lose what was written since the last checkpoint if the machine goes down with it, and
-//! nothing if the process alone dies once the meta file stands.
+//! the batch on its way to the disk if the process alone dies once the meta file stands.
 
 use std::fs::File;
 use std::io;
@@ -13,10 +13,11 @@ use crate::Assignment;
 use crate::ask::Held;
 use crate::bad::Answered;
 use crate::durable::{self, Synced};
-use crate::meta::{Meta, Pieces};
+use crate::extents::Extents;
+use crate::meta::{Meta, Note};
 use crate::parts::PartPaths;
 use crate::place::own_folder;
-use crate::ranges::Ranges;
+use crate::root::is_at;
 use crate::trouble::Blow;
 use crate::validator::{Validators, http_date};
 use crate::version::Kinship;
@@ -70,7 +71,8 @@ pub(crate) struct Store {
     meta: Meta,
     resumable: Resumable,
     rival: Option<Rival>,
-    recorded: bool,
+    /// Where the record takes notes, once there is one.
+    recorded: Option<Note>,
     /// A sync was refused. The kernel may take bytes for written that never reached the disk, so that what was synced
     /// before is all that is believed.
     doubtful: bool,
@@ -96,8 +98,8 @@ impl Store {
         let failed = |error: io::Error| Blow::of_disk("begin", &paths.part, &error);
         own_folder(&paths.folder)?;
         paths.forget().map_err(failed)?;
-        let file = durable::create(&paths.part).map_err(failed)?;
-        Ok(Self { file, meta, resumable, rival, recorded: false, doubtful: false, paths })
+        let file = durable::create_to_append(&paths.part).map_err(failed)?;
+        Ok(Self { file, meta, resumable, rival, recorded: None, doubtful: false, paths })
     }
 
     /// Goes on behind the bytes that are held.
@@ -105,70 +107,72 @@ impl Store {
         let file = durable::open_to_append(&paths.part)
             .map_err(|error| Blow::of_disk("go on with", &paths.part, &error))?;
         let resumable = Resumable::Yes;
-        Ok(Self { file, meta, resumable, rival: None, recorded: false, doubtful: false, paths })
+        Ok(Self { file, meta, resumable, rival: None, recorded: None, doubtful: false, paths })
     }
 
     /// Writes behind what is there.
-    pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        durable::write(&self.file, bytes)
-    }
-
-    /// Records `length` bytes where that is due.
-    pub(crate) fn checkpoint(&mut self, length: u64, age: Age) -> io::Result<()> {
-        if self.resumable != Resumable::Yes {
-            return Ok(());
-        }
-        if length.saturating_sub(self.meta.synced) >= CHECKPOINT_BYTES {
-            return self.record_synced(length);
-        }
-        if !self.recorded && (length >= WORTH_RECORDING_BYTES || age == Age::Old) {
-            return self.record();
-        }
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        durable::write(&self.file, bytes)?;
+        self.meta.written.append(bytes);
         Ok(())
     }
 
-    /// Lets bytes be placed anywhere from now on, where `length` lie there without a gap or what is held has holes:
-    /// the part's own length says no more what is in it. Gives the file to place them in.
-    pub(crate) fn spread(&mut self, length: u64) -> io::Result<File> {
-        let synced = Ranges::prefix_of(self.meta.synced);
-        let pieces = self.meta.pieces().cloned();
-        let pieces = pieces.unwrap_or(Pieces { written: Ranges::prefix_of(length), synced });
-        let end = pieces.written.end();
-        self.meta.set_pieces(Some(pieces));
+    /// What has been written, as far as that was told.
+    pub(crate) fn written(&self) -> &Extents {
+        &self.meta.written
+    }
+
+    /// Records what has been appended where that is due.
+    pub(crate) fn checkpoint(&mut self, age: Age) -> io::Result<()> {
+        if self.resumable != Resumable::Yes {
+            return Ok(());
+        }
+        let length = self.meta.written.total();
+        if length.saturating_sub(self.meta.synced.total()) >= CHECKPOINT_BYTES {
+            return self.record_synced();
+        }
+        match &self.recorded {
+            Some(note) => note.write(&self.meta.written),
+            None if length >= WORTH_RECORDING_BYTES || age == Age::Old => self.record(),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets bytes be placed anywhere from now on: the part's own length says no more what is in it. Gives the file to
+    /// place them in.
+    pub(crate) fn spread(&mut self) -> io::Result<File> {
         let file = durable::open_to_place(&self.paths.part)?;
-        // Bytes that are placed behind a missing end would turn it into zeros that are believed.
-        if file.metadata()?.len() < end {
+        // Bytes that are placed behind a missing end would turn it into zeros, which are found out only at the end.
+        if file.metadata()?.len() < self.meta.written.end() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has become shorter"));
         }
         self.record()?;
         Ok(file)
     }
 
-    /// Records what has been written so far of a part with holes, and syncs it where that is due.
-    pub(crate) fn record_pieces(&mut self, written: Ranges) -> io::Result<()> {
-        let due = |synced: &Ranges| written.total().saturating_sub(synced.total()) >= CHECKPOINT_BYTES;
-        if self.meta.pieces().is_some_and(|pieces| due(&pieces.synced)) {
-            self.sync(durable::sync)?;
-            self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
-        } else {
-            self.note_written(written);
+    /// Records what has been placed so far, and syncs it where that is due.
+    pub(crate) fn record_placed(&mut self, written: Extents) -> io::Result<()> {
+        if self.doubtful {
+            return Ok(());
+        }
+        self.note_placed(written);
+        if self.meta.written.total().saturating_sub(self.meta.synced.total()) >= CHECKPOINT_BYTES {
+            return self.record_synced();
         }
         self.record()
     }
 
-    /// Takes note of what has been written of a part with holes, for the next record.
-    pub(crate) fn note_written(&mut self, written: Ranges) {
-        let synced = self.meta.pieces().map(|pieces| pieces.synced.clone()).unwrap_or_default();
-        self.meta.set_pieces(Some(Pieces { written, synced }));
+    /// Takes note of what has been placed, for the next record.
+    pub(crate) fn note_placed(&mut self, written: Extents) {
+        self.meta.written = written;
     }
 
-    /// Gives up for now, after `length` bytes; how many the next attempt can go on from.
-    pub(crate) fn pause(mut self, length: u64, why: Pause) -> io::Result<u64> {
+    /// Gives up for now; how many bytes the next attempt can go on from.
+    pub(crate) fn pause(mut self, why: Pause) -> io::Result<u64> {
         if self.doubtful {
             return self.fall_back();
         }
-        let written = self.meta.pieces().map(|pieces| pieces.written.clone());
-        let (length, end) = written.map_or((length, length), |written| (written.total(), written.end()));
+        let length = self.meta.written.total();
         let is_of_use = length > 0 && self.resumable == Resumable::Yes;
         if let Some(rival) = self.rival.take() {
             if rival.is_worth_more_than(length, is_of_use) {
@@ -184,9 +188,9 @@ impl Store {
             return Ok(0);
         }
         // A write that failed may have left some of its bytes, which no check has seen.
-        durable::cut(&self.file, end)?;
+        durable::cut(&self.file, self.meta.written.end())?;
         let recorded = match why {
-            Pause::Stopped => self.record_synced(length),
+            Pause::Stopped => self.record_synced(),
             Pause::Failed => self.record(),
         };
         if self.doubtful {
@@ -197,16 +201,13 @@ impl Store {
 
     /// Keeps no more than what was synced before a sync was refused; nothing where even that cannot be recorded.
     fn fall_back(mut self) -> io::Result<u64> {
-        let pieces = self.meta.pieces().map(|pieces| pieces.synced.clone());
-        let synced = pieces.clone().unwrap_or_else(|| Ranges::prefix_of(self.meta.synced));
-        if synced.is_empty() || self.rival.is_some() || self.resumable != Resumable::Yes {
+        self.meta.written = self.meta.synced.clone();
+        let length = self.meta.written.total();
+        if length == 0 || self.rival.is_some() || self.resumable != Resumable::Yes {
             return self.discard();
         }
-        if let Some(synced) = pieces {
-            self.meta.set_pieces(Some(Pieces { written: synced.clone(), synced }));
-        }
-        match durable::cut(&self.file, synced.end()).and_then(|()| self.record()) {
-            Ok(()) => Ok(synced.total()),
+        match durable::cut(&self.file, self.meta.written.end()).and_then(|()| self.record()) {
+            Ok(()) => Ok(length),
             Err(error) => self.discard().and(Err(error)),
         }
     }
@@ -221,6 +222,13 @@ impl Store {
     pub(crate) fn answered(&self, now: Timestamp) -> Answered {
         let Validators { etag, last_modified, .. } = self.meta.validators.clone();
         Answered { at: now, url: self.meta.final_url.clone(), etag, last_modified }
+    }
+
+    /// Whether the part is still there, and as long as it was written. One that went to the disk in one go has not been
+    /// there for others to change.
+    pub(crate) fn is_as_written(&self, length: u64) -> bool {
+        let is_as_long = || self.file.metadata().is_ok_and(|found| found.len() == length);
+        self.recorded.is_none() || is_as_long() && is_at(&self.file, &self.paths.part)
     }
 
     /// Dates what was written as the server dates it, and makes it last if that is not left for later.
@@ -247,24 +255,40 @@ impl Store {
         &self.paths
     }
 
-    fn record_synced(&mut self, length: u64) -> io::Result<()> {
+    fn record_synced(&mut self) -> io::Result<()> {
         self.sync(durable::sync)?;
-        self.meta.synced = length;
-        if let Some(Pieces { written, .. }) = self.meta.pieces().cloned() {
-            self.meta.set_pieces(Some(Pieces { synced: written.clone(), written }));
-        }
+        self.meta.synced = self.meta.written.clone();
         self.record()
     }
 
     fn sync(&mut self, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+        if self.doubtful {
+            return Err(io::Error::other("an earlier sync was refused"));
+        }
         let synced = sync(&self.file);
-        self.doubtful |= synced.is_err();
+        if synced.is_err() {
+            self.doubtful = true;
+            self.lower();
+        }
         synced
     }
 
+    /// Takes the record back to what was synced, at once: a process that is killed before it can tell of the refusal
+    /// leaves nothing behind that would be believed.
+    fn lower(&mut self) {
+        self.meta.written = self.meta.synced.clone();
+        let lowered = if self.meta.synced.is_empty() { Ok(()) } else { self.record() };
+        // To remove it needs no room.
+        if (self.meta.synced.is_empty() || lowered.is_err())
+            && let Err(error) = durable::remove(&self.paths.meta)
+        {
+            tracing::debug!(%error, path = %self.paths.meta.display(), "cannot take a record back");
+        }
+    }
+
     fn record(&mut self) -> io::Result<()> {
-        self.meta.write(&self.paths.meta)?;
-        self.recorded = true;
+        self.recorded = None;
+        self.recorded = Some(self.meta.write(&self.paths.meta)?);
         Ok(())
     }
 }
@@ -287,7 +311,7 @@ impl Rival {
     /// They stay; that the server would not go on from them is remembered. How many they are.
     fn refused(mut self) -> io::Result<u64> {
         self.meta.refusals = self.meta.refusals.saturating_add(1);
-        self.meta.write(&self.paths.meta)?;
+        drop(self.meta.write(&self.paths.meta)?);
         Ok(self.length)
     }
 }
@@ -302,9 +326,14 @@ mod tests {
     fn begun(bench: &Bench) -> Store {
         let mut store = bench.store();
         store.append(&[7; 100]).unwrap();
-        store.record_synced(100).unwrap();
+        store.record_synced().unwrap();
         store.append(&[7; 50]).unwrap();
         store
+    }
+
+    /// The first so many bytes of it.
+    fn sevens(length: usize) -> Extents {
+        Extents::prefix_of(length as u64, crc32fast::hash(&vec![7; length]))
     }
 
     /// A file whose syncs are refused, as Linux refuses them for a device.
@@ -317,11 +346,12 @@ mod tests {
         let bench = Bench::new("a.dat", b"");
         let mut store = begun(&bench);
         let file = std::mem::replace(&mut store.file, refusing());
-        store.record_synced(150).unwrap_err();
+        store.record_synced().unwrap_err();
+        assert_eq!(bench.held().unwrap().written, sevens(100), "a kill comes before the pause");
         // The next one would succeed.
         store.file = file;
-        assert_eq!(store.pause(150, Pause::Stopped).unwrap(), 100);
-        assert_eq!(bench.held().unwrap().ranges(), Ranges::prefix_of(100));
+        assert_eq!(store.pause(Pause::Stopped).unwrap(), 100);
+        assert_eq!(bench.held().unwrap().written, sevens(100));
     }
 
     #[test]
@@ -329,18 +359,37 @@ mod tests {
         for is_sealed in [false, true] {
             let bench = Bench::new("a.dat", b"");
             let mut store = begun(&bench);
-            store.spread(150).unwrap();
-            store.note_written(vec![(0, 120), (140, 150)].into());
+            store.spread().unwrap();
+            let seven = |length| crc32fast::hash(&vec![7; length]);
+            store.note_placed(vec![(0, 120, seven(120)), (140, 150, seven(10))].into());
             store.record().unwrap();
             assert_eq!(bench.held().unwrap().bytes(), 130);
             store.file = refusing();
             if is_sealed {
                 store.seal(Synced::Yes).unwrap_err();
             } else {
-                assert_eq!(store.pause(150, Pause::Stopped).unwrap(), 100);
+                assert_eq!(store.pause(Pause::Stopped).unwrap(), 100);
             }
-            assert_eq!(bench.held().unwrap().ranges(), Ranges::prefix_of(100));
+            assert_eq!(bench.held().unwrap().written, sevens(100));
         }
+    }
+
+    #[test]
+    fn what_is_placed_after_a_refused_sync_is_never_vouched_for() {
+        let bench = Bench::new("a.dat", b"");
+        let mut store = begun(&bench);
+        let place = store.spread().unwrap();
+        let all = Extents::prefix_of(9 << 20, 7);
+        let file = std::mem::replace(&mut store.file, refusing());
+        store.record_placed(all.clone()).unwrap_err();
+        // The streams go on until they have heard of it.
+        store.file = file;
+        place.set_len(9 << 20).unwrap();
+        store.record_placed(all.clone()).unwrap();
+        store.note_placed(all);
+        assert_eq!(bench.held().unwrap().written, sevens(100));
+        store.seal(Synced::Yes).unwrap_err();
+        assert_eq!(bench.held().unwrap().written, sevens(100));
     }
 
     #[test]
@@ -350,7 +399,9 @@ mod tests {
         store.append(&[7; 50]).unwrap();
         store.record().unwrap();
         store.file = refusing();
-        assert_eq!(store.pause(50, Pause::Stopped).unwrap(), 0);
+        store.record_synced().unwrap_err();
+        assert_eq!(bench.held(), None, "a kill comes before the pause");
+        assert_eq!(store.pause(Pause::Stopped).unwrap(), 0);
         assert_eq!(bench.held(), None);
     }
 }

@@ -1,8 +1,8 @@
 //! One attempt at one file: look, ask, judge, receive, settle.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use crc32fast::Hasher;
 use http::Method;
 use skyhaul_http::{Fetch, Response};
 use skyhaul_model::{Backoff, ErrorKind, NoResume};
@@ -18,6 +18,7 @@ use crate::check::read_through;
 use crate::checks::Checks;
 use crate::conclude::conclude;
 use crate::existing::adopt;
+use crate::extents::Extents;
 use crate::fresh::Fresh;
 use crate::head::Head;
 use crate::judge::{Judgement, Span, Subject, judge};
@@ -119,7 +120,10 @@ impl Attempt<'_> {
     async fn run(mut self) -> Result<Option<Whole>, Trouble> {
         let (found, mut kept) = self.survey().await?;
         let published = if kept.first.is_none() { self.published().await? } else { None };
-        if let (Found::File(length), None, None) = (found, &kept.first, &self.assignment.recheck)
+        // What another job has put there meanwhile is as long as the whole that our part is of.
+        let may_be_it = |length| kept.first.as_ref().is_none_or(|held| held.total == Some(length));
+        if let (Found::File(length), None) = (found, &self.assignment.recheck)
+            && may_be_it(length)
             && let Some(whole) = adopt(&self.asker, &self.assignment, length).await?
         {
             self.meter.set_part(length, Some(length));
@@ -230,7 +234,7 @@ impl Attempt<'_> {
             match body.outcome {
                 // A break behind the part's last byte is no end of the file.
                 Outcome::Ended | Outcome::Overran | Outcome::Broke(_) if here == span.end && !is_all => {
-                    Ok(Next::GoOn { kept: keep(body.writer.store, here, Pause::Failed, aborted()).kept })
+                    Ok(Next::GoOn { kept: keep(body.writer.store, Pause::Failed, aborted()).kept })
                 }
                 _ => conclude(body).map(Next::Whole),
             }
@@ -326,17 +330,22 @@ impl Attempt<'_> {
         meta: Meta,
     ) -> impl FnOnce() -> Result<Writer, Blow> + Send + 'static + use<> {
         let (assignment, paths) = (Arc::clone(&self.assignment), PartPaths::of(&self.assignment, held.slot));
-        let (length, is_split) = (held.length, is_worth_splitting(held, &assignment.spare));
+        let is_split = is_worth_splitting(held, &assignment.spare);
         let stop = self.asker.stop.clone();
         move || {
             let checks = Checks::of(&assignment, meta.server_digest.as_ref());
             if is_split {
                 return Ok(Writer { store: Store::go_on(paths, meta)?, checks });
             }
-            let checks = read_through(&paths.part, checks, || !stop.is_cancelled())
+            let mut crc = Hasher::new();
+            let look = |block: &[u8]| {
+                crc.update(block);
+                !stop.is_cancelled()
+            };
+            let checks = read_through(&paths.part, checks, look)
                 .map_err(|error| Blow::of_disk("read", &paths.part, &error))?;
-            if checks.length() != length {
-                return Err(meddled(&paths.part));
+            if meta.written != Extents::prefix_of(checks.length(), crc.finalize()) {
+                return Err(meddled(&paths));
             }
             Ok(Writer { store: Store::go_on(paths, meta)?, checks })
         }
@@ -371,8 +380,10 @@ impl Attempt<'_> {
     }
 }
 
-/// Somebody else has changed the part while its rest was asked for, which would not join.
-fn meddled(part: &Path) -> Blow {
-    let message = format!("{} has changed under us", part.display());
-    Blow::new(ErrorKind::Disk, message, Backoff::Transient)
+/// What lies in the part is not what was written there: the file is begun anew.
+fn meddled(paths: &PartPaths) -> Blow {
+    if let Err(error) = paths.forget() {
+        tracing::debug!(%error, "cannot remove a part");
+    }
+    Blow::of_meddling(&paths.part)
 }

@@ -50,6 +50,15 @@ impl Blow {
         let backoff = if told.kind == ErrorKind::Path { Backoff::Never } else { Backoff::Transient };
         Self { error: told, backoff, cost }
     }
+
+    /// What lies in a part is not what was written there; nothing of it is kept.
+    pub(crate) fn of_meddling(part: &Path) -> Self {
+        let message = format!(
+            "{} is not as it was written: another program, or the disk, has changed it; the file is begun anew",
+            part.display()
+        );
+        Self::new(ErrorKind::Disk, message, Backoff::Transient)
+    }
 }
 
 impl From<Blow> for Trouble {

@@ -26,7 +26,7 @@ impl Writer {
 
     /// Records what was written where that is due.
     pub(crate) fn checkpoint(&mut self, age: Age) -> io::Result<()> {
-        self.store.checkpoint(self.checks.length(), age)
+        self.store.checkpoint(age)
     }
 
     /// What the bytes say, and the part that they lie in.

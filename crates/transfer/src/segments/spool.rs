@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::durable;
-use crate::ranges::Ranges;
+use crate::extents::Extents;
 use crate::receive::aborted;
 use crate::trouble::Blow;
 
@@ -25,17 +26,17 @@ const BATCH_AGE: Duration = Duration::from_millis(25);
 pub(super) struct Target {
     file: File,
     pub(super) path: PathBuf,
-    written: Mutex<Ranges>,
+    written: Mutex<Extents>,
 }
 
 impl Target {
     /// The part at `path`, in which these bytes lie already.
-    pub(super) fn new(file: File, path: PathBuf, held: Ranges) -> Self {
+    pub(super) fn new(file: File, path: PathBuf, held: Extents) -> Self {
         Self { file, path, written: Mutex::new(held) }
     }
 
     /// Which bytes have been written.
-    pub(super) fn written(&self) -> Ranges {
+    pub(super) fn written(&self) -> Extents {
         self.lock().clone()
     }
 
@@ -46,18 +47,19 @@ impl Target {
     }
 
     fn write(&self, at: u64, batch: &[Bytes]) -> Result<(), Blow> {
-        let mut end = at;
+        let (mut end, mut crc) = (at, Hasher::new());
         for bytes in batch {
             durable::write_at(&self.file, bytes, end)
                 .map_err(|error| Blow::of_disk("write", &self.path, &error))?;
             end += bytes.len() as u64;
+            crc.update(bytes);
         }
-        self.lock().insert(at, end);
+        self.lock().add(at, end, crc.finalize());
         Ok(())
     }
 
     /// Nothing under this lock can panic half way, so a poisoned one is as good as another.
-    fn lock(&self) -> MutexGuard<'_, Ranges> {
+    fn lock(&self) -> MutexGuard<'_, Extents> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

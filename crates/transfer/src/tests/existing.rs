@@ -1,10 +1,11 @@
 //! Files that lie at the final path already: what is taken over, and on what terms.
 
-use skyhaul_model::{ErrorKind, FileError, OnExisting, Proof, Verified, VerifyLevel};
+use skyhaul_model::{ErrorKind, FileError, OnExisting, Proof, Query, Source, Verified, VerifyLevel};
 use skyhaul_verify::Digest;
 
 use super::site::Fault;
 use super::{Bench, gz, names, noise, sha256};
+use crate::Whole;
 
 /// What lies there: the file, the beginning of it, or as many other bytes.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +166,7 @@ async fn the_old_file_stays_until_the_new_one_is_whole() {
     bench.failure().await;
     assert_eq!(std::fs::read(bench.place()).unwrap(), old);
     bench.publishes(&new).await;
-    // With a part in hand the old file is not looked at a second time.
+    // With a part of a whole of another length in hand the old file is not looked at a second time.
     assert_eq!(bench.site.log(), ["HEAD", "GET", "GET bytes=3000-"]);
 }
 
@@ -213,6 +214,34 @@ async fn a_file_that_was_found_wrong_is_not_taken_over_on_its_formats_word() {
     // The new one is believed again.
     assert_eq!(bench.publishes(&good).await.sealed.proof, Proof::Adopted);
     assert!(names(&bench.parts().folder).is_empty());
+}
+
+/// Two jobs hold a part of one file each; what the second does once the first has put the whole there.
+async fn of_two_jobs(name: &str) -> (Bench, Whole) {
+    let bytes = served(name);
+    let mut bench = Bench::new(name, &bytes);
+    bench.site.then(Fault::Cut(3_000)).then(Fault::Cut(2_000));
+    bench.failure().await;
+    let first = bench.assignment.clone();
+    let source = Source::archive("https://b.example", &[], Vec::new(), &[], &[]);
+    bench.assignment.key = Query { source, out: "x".into() }.key();
+    bench.failure().await;
+    let second = std::mem::replace(&mut bench.assignment, first);
+    assert_eq!(bench.publishes(&bytes).await.sealed.proof, Proof::Fetched);
+    bench.assignment = second;
+    let whole = bench.publishes(&bytes).await;
+    assert!(names(&bench.parts().folder).is_empty(), "the part is left behind");
+    (bench, whole)
+}
+
+#[tokio::test]
+async fn of_two_jobs_that_hold_parts_of_one_file_the_second_takes_the_firsts_over_or_goes_on_with_its_own() {
+    let (bench, whole) = of_two_jobs("a.gz").await;
+    assert_eq!((whole.sealed.proof, whole.sealed.verified), (Proof::Adopted, Verified::Container));
+    assert_eq!(bench.site.log(), ["GET", "GET", "GET bytes=3000-", "HEAD"]);
+    let (bench, whole) = of_two_jobs("a.dat").await;
+    assert_eq!((whole.sealed.proof, whole.sealed.verified), (Proof::Fetched, Verified::Length));
+    assert_eq!(bench.site.log(), ["GET", "GET", "GET bytes=3000-", "GET bytes=2000-"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod crashes;
 mod existing;
 mod folders;
 mod matrix;
+mod meddling;
 mod places;
 mod proofs;
 mod random;
@@ -28,6 +29,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Held, Slot};
+use crate::extents::Extents;
 use crate::meta::Meta;
 use crate::parts::{Kept, PartPaths};
 use crate::store::{Resumable, Store};
@@ -113,6 +115,15 @@ impl Bench {
         let mut meta = Meta::new(url, url, validators, boot);
         meta.total = Some(1 << 20);
         Store::begin(self.parts(), meta, Resumable::Yes, None).unwrap()
+    }
+
+    /// Lays a part of these bytes, with a record like that of the first part but for this.
+    fn lay_part(&self, paths: &PartPaths, bytes: &[u8], change: impl FnOnce(&mut Meta)) {
+        let mut meta = Meta::read(&self.parts().meta).unwrap().unwrap();
+        meta.written = Extents::prefix_of(bytes.len() as u64, crc32fast::hash(bytes));
+        change(&mut meta);
+        meta.write(&paths.meta).unwrap();
+        fs::write(&paths.part, bytes).unwrap();
     }
 
     /// What an attempt would go on from now.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::meddling::Meddling;
 use super::site::Fault;
 use super::{Bench, gz, names, noise};
 use crate::{End, publish};
@@ -20,6 +21,8 @@ enum Luck {
     /// The process has died, and the machine perhaps with it.
     Reboot,
     LostRecord,
+    /// Another program has had the part in hand.
+    Meddled(Meddling),
 }
 
 fn luck() -> impl Strategy<Value = Luck> {
@@ -32,6 +35,17 @@ fn luck() -> impl Strategy<Value = Luck> {
         1 => Just(Luck::ComeBack),
         1 => Just(Luck::Reboot),
         1 => Just(Luck::LostRecord),
+        2 => meddling().prop_map(Luck::Meddled),
+    ]
+}
+
+fn meddling() -> impl Strategy<Value = Meddling> {
+    prop_oneof![
+        any::<u64>().prop_map(Meddling::Cut),
+        any::<u64>().prop_map(Meddling::Overwrite),
+        Just(Meddling::Extend),
+        Just(Meddling::Empty),
+        Just(Meddling::Replace),
     ]
 }
 
@@ -72,6 +86,7 @@ impl Play {
             Luck::ComeBack => self.serve(self.now.saturating_sub(1)),
             Luck::Reboot => self.bench.assignment.boot.push('+'),
             Luck::LostRecord => drop(std::fs::remove_file(self.bench.parts().meta)),
+            Luck::Meddled(meddling) => meddling.befall(&self.bench.parts().part),
         }
     }
 
@@ -89,8 +104,8 @@ impl Play {
     async fn play(&mut self, lucks: &[Luck]) -> Result<u64, TestCaseError> {
         let mut waste = 0;
         for &luck in lucks {
-            self.befall(luck);
             let (held, before) = (self.held(), self.bench.assignment.received);
+            self.befall(luck);
             let end = self.bench.attempt().await;
             let came = self.bench.assignment.received - before;
             let most = 2 * self.versions[self.now].len() as u64;

@@ -8,19 +8,19 @@ use url::Url;
 use crate::Cost;
 use crate::answer::Answer;
 use crate::ask::{Ask, DigestKnown, Guard, Held, Slot};
+use crate::extents::Extents;
 use crate::judge::{Judgement, Subject, judge};
 use crate::validator::Validators;
 
 /// Five of nine bytes are held, under the tag "t".
 fn held(total: Option<u64>) -> Held {
     Held {
-        length: 5,
-        pieces: None,
+        written: Extents::prefix_of(5, 0),
+        synced: Extents::default(),
         total,
         validators: Validators { etag: Some("\"t\"".into()), ..Validators::default() },
         final_url: "https://a.example/d/x.gz?token=1".into(),
         server_digest: None,
-        synced: 0,
         refusals: 0,
         slot: Slot::One,
         serial: 0,
@@ -107,34 +107,53 @@ fn parts() {
         ("rule 2: as asked", GOOD, APPENDED),
         ("rule 8: another tag", "content-range: bytes 5-8/9|etag: \"u\"", "anew"),
         ("rule 8: the tag turned weak", "content-range: bytes 5-8/9|etag: W/\"t\"", "anew"),
-        ("rule 9: no validator after If-Range", "content-range: bytes 5-8/9", APPENDED),
-        ("rule 18: begins too early", "content-range: bytes 4-8/9", "anew"),
-        ("rule 18: begins too late", "content-range: bytes 6-8/9", "anew"),
-        ("rule 18: begins at the start", "content-range: bytes 0-8/9", "anew"),
-        ("rule 19: ends early", "content-range: bytes 5-6/9|content-length: 2", "append 5..7 of Some(9)"),
-        ("rule 20: another total", "content-range: bytes 5-8/10", "anew"),
-        ("rule 20: total untold", "content-range: bytes 5-8/*", APPENDED),
-        ("rule 20: beyond the known total", "content-range: bytes 5-9/*", "anew"),
-        ("rule 21: last before first", "content-range: bytes 5-4/9", "anew"),
-        ("rule 21: total not behind last", "content-range: bytes 5-9/9", "anew"),
-        ("rule 21: overflow", "content-range: bytes 5-18446744073709551615/*", "anew"),
-        ("rule 22: another length", "content-range: bytes 5-8/9|content-length: 9", "anew"),
-        ("rule 22: no sensible length", "content-range: bytes 5-8/9|content-length: 4, 5", "anew"),
-        ("rule 23: another unit", "content-range: lines 5-8/9", "anew"),
-        ("rule 24: no Content-Range", "content-length: 4|etag: \"t\"", "anew"),
-        ("rule 24: an unsatisfied one", "content-range: bytes */9", "anew"),
+        ("rule 18: begins too early", "content-range: bytes 4-8/9|etag: \"t\"", "anew"),
+        ("rule 18: begins too late", "content-range: bytes 6-8/9|etag: \"t\"", "anew"),
+        ("rule 18: begins at the start", "content-range: bytes 0-8/9|etag: \"t\"", "anew"),
         (
-            "rule 26: multipart",
-            "content-type: multipart/byteranges; boundary=x|content-range: bytes 5-8/9",
+            "rule 19: ends early",
+            "content-range: bytes 5-6/9|content-length: 2|etag: \"t\"",
+            "append 5..7 of Some(9)",
+        ),
+        ("rule 20: another total", "content-range: bytes 5-8/10|etag: \"t\"", "anew"),
+        ("rule 20: total untold", "content-range: bytes 5-8/*|etag: \"t\"", APPENDED),
+        ("rule 20: beyond the known total", "content-range: bytes 5-9/*|etag: \"t\"", "anew"),
+        ("rule 21: last before first", "content-range: bytes 5-4/9|etag: \"t\"", "anew"),
+        ("rule 21: total not behind last", "content-range: bytes 5-9/9|etag: \"t\"", "anew"),
+        ("rule 21: overflow", "content-range: bytes 5-18446744073709551615/*|etag: \"t\"", "anew"),
+        ("rule 22: another length", "content-range: bytes 5-8/9|content-length: 9|etag: \"t\"", "anew"),
+        (
+            "rule 22: no sensible length",
+            "content-range: bytes 5-8/9|content-length: 4, 5|etag: \"t\"",
             "anew",
         ),
-        ("rule 28: no length at all", "content-range: bytes 5-8/9|transfer-encoding: chunked", APPENDED),
-        ("rule 29: a coding", "content-range: bytes 5-8/9|content-encoding: br", "anew"),
-        ("rule 29: the file's own coding", "content-range: bytes 5-8/9|content-encoding: gzip", APPENDED),
-        ("rule 30: no coding by name", "content-range: bytes 5-8/9|content-encoding: none", APPENDED),
+        ("rule 23: another unit", "content-range: lines 5-8/9|etag: \"t\"", "anew"),
+        ("rule 24: no Content-Range", "content-length: 4|etag: \"t\"", "anew"),
+        ("rule 24: an unsatisfied one", "content-range: bytes */9|etag: \"t\"", "anew"),
+        (
+            "rule 26: multipart",
+            "content-type: multipart/byteranges; boundary=x|content-range: bytes 5-8/9|etag: \"t\"",
+            "anew",
+        ),
+        (
+            "rule 28: no length at all",
+            "content-range: bytes 5-8/9|transfer-encoding: chunked|etag: \"t\"",
+            APPENDED,
+        ),
+        ("rule 29: a coding", "content-range: bytes 5-8/9|content-encoding: br|etag: \"t\"", "anew"),
+        (
+            "rule 29: the file's own coding",
+            "content-range: bytes 5-8/9|content-encoding: gzip|etag: \"t\"",
+            APPENDED,
+        ),
+        (
+            "rule 30: no coding by name",
+            "content-range: bytes 5-8/9|content-encoding: none|etag: \"t\"",
+            APPENDED,
+        ),
         (
             "rule 31: a page",
-            "content-range: bytes 5-8/9|content-type: text/html; charset=utf-8",
+            "content-range: bytes 5-8/9|content-type: text/html; charset=utf-8|etag: \"t\"",
             "retry wrong_content doubtful",
         ),
     ];
@@ -162,7 +181,7 @@ fn parts_in_other_lights() {
             "rule 20: total unknown to all",
             unknown(),
             rest(),
-            "content-range: bytes 5-8/*",
+            "content-range: bytes 5-8/*|etag: \"t\"",
             "append 5..9 of None",
         ),
         ("rule 20: total told now", unknown(), rest(), GOOD, APPENDED),
@@ -172,6 +191,47 @@ fn parts_in_other_lights() {
     ];
     for (row, case, ask, headers, expected) in table {
         assert_eq!(judged(&case, &ask, 206, headers), expected, "{row}");
+    }
+}
+
+#[test]
+fn rule_9_what_a_part_must_say_of_its_version() {
+    let of = |tag: Option<&str>, date: Option<&str>, date_is_strong| {
+        let validators = Validators {
+            etag: tag.map(str::to_owned),
+            last_modified: date.map(str::to_owned),
+            date_is_strong,
+        };
+        Case { held: Some(Held { validators, ..held(Some(9)) }), ..Case::default() }
+    };
+    let (noon, tag) = ("Tue, 15 Nov 1994 12:00:00 GMT", Some("\"t\""));
+    let by_date = || guarded(Guard::IfRange(noon.into()));
+    let table = [
+        ("the tag must be there", of(tag, None, false), rest(), "", "anew"),
+        ("and is enough", of(tag, Some(noon), true), rest(), "etag: \"t\"", APPENDED),
+        ("in its place a strong date", of(tag, Some(noon), true), rest(), "last-modified: {noon}", APPENDED),
+        ("but no weak one", of(tag, Some(noon), false), rest(), "last-modified: {noon}", "anew"),
+        (
+            "nor another",
+            of(tag, Some(noon), true),
+            rest(),
+            "last-modified: Tue, 15 Nov 1994 12:00:07 GMT",
+            "anew",
+        ),
+        ("a date may be left out", of(None, Some(noon), true), by_date(), "", APPENDED),
+        ("or be there", of(None, Some(noon), true), by_date(), "last-modified: {noon}", APPENDED),
+        (
+            "but no other",
+            of(None, Some(noon), true),
+            by_date(),
+            "last-modified: Tue, 15 Nov 1994 12:00:07 GMT",
+            "anew",
+        ),
+        ("a digest decides by itself", of(tag, None, false), guarded(Guard::Digest), "", APPENDED),
+    ];
+    for (row, case, ask, headers, expected) in table {
+        let headers = format!("content-range: bytes 5-8/9|{}", headers.replace("{noon}", noon));
+        assert_eq!(judged(&case, &ask, 206, &headers), expected, "{row}");
     }
 }
 
@@ -236,7 +296,7 @@ fn rule_10_whole_bodies_of_a_version_that_is_held_besides() {
 
 #[test]
 fn unsatisfied_ranges() {
-    let unknown = || Case { held: Some(Held { length: 5, ..held(None) }), ..Case::default() };
+    let unknown = || Case { held: Some(held(None)), ..Case::default() };
     let elsewhere = Case { answered: "https://b.example/d/x.gz", ..unknown() };
     let table = [
         ("rule 11: another place's file", elsewhere, "content-range: bytes */5|etag: \"t\"", "anew"),

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(4);
 const LENGTH: usize = 3_123_456;
 
 /// A site whose streams are slow, and a file there that is worth several.
-fn bench(name: &str, bytes: &[u8]) -> Bench {
+pub(super) fn slow(name: &str, bytes: &[u8]) -> Bench {
     let mut bench = Bench::new(name, bytes);
     bench.assignment.spare = Arc::new(Spare::new(8).for_files_from(256 << 10));
     *bench.site.piece.lock().unwrap() = PIECE_BYTES;
@@ -44,12 +44,12 @@ async fn bytes_when_whole(bench: &mut Bench) -> Vec<u8> {
 }
 
 /// A process of its own, as it were: when it goes, what it had begun on the disk comes to its end.
-fn process() -> Runtime {
+pub(super) fn process() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 
 /// Ends an attempt, without a chance to tidy up, when so many bytes have been sent in all.
-fn kill_at(bench: &Bench, bytes: u64) {
+pub(super) fn kill_at(bench: &Bench, bytes: u64) {
     process().block_on(async {
         let (meter, stop) = (Meter::default(), CancellationToken::new());
         tokio::select! {
@@ -60,7 +60,7 @@ fn kill_at(bench: &Bench, bytes: u64) {
 }
 
 /// Waits until so many bytes have been sent in all.
-async fn sent(bench: &Bench, bytes: u64) {
+pub(super) async fn sent(bench: &Bench, bytes: u64) {
     while bench.site.sent() < bytes {
         tokio::time::sleep(PAUSE).await;
     }
@@ -79,7 +79,7 @@ fn segments(bench: &Bench) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_large_file_is_fetched_by_several_streams_each_byte_once() {
     let bytes = gz(&noise(LENGTH));
-    let mut bench = bench("a.gz", &bytes);
+    let mut bench = slow("a.gz", &bytes);
     let whole = bench.publishes(&bytes).await;
     assert_eq!(whole.sealed.verified, Verified::Container);
     assert_once(whole.sealed.received, &bytes);
@@ -93,7 +93,7 @@ async fn a_large_file_is_fetched_by_several_streams_each_byte_once() {
 async fn a_slow_file_of_any_size_is_helped_by_idle_connections_of_which_many_were_allowed() {
     let bytes = gz(&noise(LENGTH));
     for (allowed, is_helped) in [(16, false), (17, true)] {
-        let mut bench = bench("a.gz", &bytes);
+        let mut bench = slow("a.gz", &bytes);
         bench.assignment.spare = Arc::new(Spare::new(allowed));
         *bench.site.pause.lock().unwrap() = Some(2 * PAUSE);
         let whole = bench.publishes(&bytes).await;
@@ -106,15 +106,15 @@ async fn a_slow_file_of_any_size_is_helped_by_idle_connections_of_which_many_wer
 #[tokio::test(start_paused = true)]
 async fn without_spare_connections_or_a_strong_tag_or_ranges_there_is_one_stream() {
     let bytes = noise(LENGTH / 2);
-    let mut alone = bench("a.dat", &bytes);
+    let mut alone = slow("a.dat", &bytes);
     alone.assignment.spare = Arc::new(Spare::new(1).for_files_from(256 << 10));
     alone.publishes(&bytes).await;
     assert_eq!(alone.site.log(), ["GET"]);
-    let mut weak = bench("b.dat", &bytes);
+    let mut weak = slow("b.dat", &bytes);
     *weak.site.etag.lock().unwrap() = Some("W/\"v1\"".to_owned());
     weak.publishes(&bytes).await;
     assert_eq!(weak.site.log(), ["GET"]);
-    let mut rangeless = bench("c.dat", &bytes);
+    let mut rangeless = slow("c.dat", &bytes);
     rangeless.site.extra.lock().unwrap().push(("accept-ranges", "none"));
     rangeless.publishes(&bytes).await;
     assert_eq!(rangeless.site.log(), ["GET"]);
@@ -140,7 +140,7 @@ async fn a_stream_that_brings_something_else_ends_and_the_first_one_brings_the_r
         Fault::Away(true),
     ];
     for fault in faults {
-        let mut bench = bench("a.dat", &bytes);
+        let mut bench = slow("a.dat", &bytes);
         bench.site.script.lock().unwrap().push_back(None);
         bench.site.then(fault.clone());
         let whole = bench.publishes(&bytes).await;
@@ -153,7 +153,7 @@ async fn a_stream_that_brings_something_else_ends_and_the_first_one_brings_the_r
 async fn a_slow_body_is_not_given_up_for_parts_that_never_come() {
     let bytes = noise(LENGTH / 3);
     for fault in [Fault::WholeAnywayLate, Fault::Silence] {
-        let mut bench = bench("a.dat", &bytes);
+        let mut bench = slow("a.dat", &bytes);
         bench.assignment.spare = Arc::new(Spare::new(17));
         *bench.site.pause.lock().unwrap() = Some(2 * PAUSE);
         bench.site.script.lock().unwrap().push_back(None);
@@ -170,7 +170,7 @@ async fn what_a_stream_that_breaks_leaves_undone_is_brought_by_another() {
     let faults = [Fault::Cut(50_000), Fault::End(50_000), Fault::Short(50_000), Fault::Cut(0)];
     for fault in faults {
         for broken in 0..3 {
-            let mut bench = bench("a.dat", &bytes);
+            let mut bench = slow("a.dat", &bytes);
             bench.site.script.lock().unwrap().extend((0..broken).map(|_| None));
             bench.site.then(fault.clone());
             if broken == 0 && !matches!(fault, Fault::Short(_)) {
@@ -187,7 +187,7 @@ async fn what_a_stream_that_breaks_leaves_undone_is_brought_by_another() {
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_keeps_every_byte_of_every_stream() {
     let bytes = noise(LENGTH);
-    let mut bench = bench("a.dat", &bytes);
+    let mut bench = slow("a.dat", &bytes);
     let (meter, stop) = (Meter::default(), CancellationToken::new());
     let (end, ()) = tokio::join!(transfer(&bench.site, &bench.assignment, &meter, &stop), async {
         sent(&bench, 2 * LENGTH as u64 / 3).await;
@@ -206,7 +206,7 @@ async fn told_to_stop_it_keeps_every_byte_of_every_stream() {
 fn a_kill_costs_what_was_not_recorded_and_a_reboot_what_was_not_synced() {
     let bytes = noise(4 * LENGTH);
     for (boot, most) in [("boot-1", 1 << 20), ("boot-2", 4 << 20)] {
-        let mut bench = bench("a.dat", &bytes);
+        let mut bench = slow("a.dat", &bytes);
         *bench.site.piece.lock().unwrap() = 4 * PIECE_BYTES;
         kill_at(&bench, 11 << 20);
         assert!(segments(&bench) > 2, "{:?}", bench.site.log());
@@ -221,7 +221,7 @@ fn a_kill_costs_what_was_not_recorded_and_a_reboot_what_was_not_synced() {
 #[test]
 fn a_version_that_comes_in_between_is_never_mixed_in() {
     let (old, new) = (noise(LENGTH), noise(LENGTH + 1)[1..].to_vec());
-    let mut bench = bench("a.dat", &old);
+    let mut bench = slow("a.dat", &old);
     kill_at(&bench, LENGTH as u64 / 2);
     bench.site.change(&new, "\"v2\"");
     assert!(process().block_on(bytes_when_whole(&mut bench)) == new, "the bytes differ");
@@ -238,7 +238,7 @@ proptest! {
         changes in any::<bool>(),
     ) {
         let (old, new) = (noise(LENGTH / 2), noise(LENGTH / 2 + 1)[1..].to_vec());
-        let mut bench = bench("a.dat", &old);
+        let mut bench = slow("a.dat", &old);
         for (kind, at) in faults {
             bench.site.then(match kind {
                 0 => Fault::Cut(at),
