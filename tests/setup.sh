@@ -28,9 +28,18 @@ for_building() {
 }
 
 for_testing() {
-    unpack servers nginx apache2-bin lighttpd caddy
+    unpack_servers
     install_browser
     get_axe
+}
+
+# The packages of those programs that are not here.
+#   missing PROGRAM:PACKAGE…
+missing() {
+    local program
+    for program in "$@"; do
+        command -v "${program%%:*}" >/dev/null || echo -n "${program##*:} "
+    done
 }
 
 # Installs packages, as root or by sudo; fails where neither will do.
@@ -51,14 +60,21 @@ as_root() {
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "$@"
 }
 
+# The servers that tests/servers runs, and what makes a certificate for one.
+unpack_servers() {
+    local packages
+    packages=$(missing nginx:nginx apache2:apache2-bin lighttpd:lighttpd caddy:caddy openssl:openssl python3:python3)
+    # shellcheck disable=SC2086 # each word is a package
+    [ -z "$packages" ] || unpack servers $packages
+}
+
 # A browser wants its fonts and settings in their places: it is installed.
 install_browser() {
-    local missing=() program
-    for program in chromium:chromium chromedriver:chromium-driver promtool:prometheus; do
-        command -v "${program%%:*}" >/dev/null || missing+=("${program##*:}")
-    done
-    [ ${#missing[@]} -eq 0 ] || get_packages "${missing[@]}" ||
-        echo "setup: no ${missing[*]} (install them as root): the dashboard's tests that need them are skipped" >&2
+    local packages
+    packages=$(missing chromium:chromium chromedriver:chromium-driver promtool:prometheus)
+    # shellcheck disable=SC2086 # each word is a package
+    [ -z "$packages" ] || get_packages $packages ||
+        echo "setup: no ${packages}(install them as root): the dashboard's tests that need them are skipped" >&2
 }
 
 # The checks of accessibility that the dashboard's tests run in the browser; MPL-2.0, and no part of what is built.

@@ -46,6 +46,18 @@ fn a_foreground_pull_under_its_floor_says_how_to_go_on() {
 }
 
 #[test]
+fn a_foreground_pull_that_may_wait_for_space_goes_on_by_itself() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let pull = sky.spawn(&format!("pull {TEN_MINUTES} --out out --min-free 9000T --wait-for-space"));
+    pull.wait_stderr("the hold", |text| text.contains("job 1 is held: "));
+    held_for(&sky, "--min-free");
+    sky.ok("set 1 --min-free 0");
+    pull.finish().exits(0);
+    assert_eq!(sky.assert_byte_true("1", "out", &replica), 10);
+}
+
+#[test]
 fn an_output_folder_that_goes_away_is_waited_for_and_nothing_is_written_in_its_place() {
     let replica = Replica::start("--rate 4M");
     let sky = Sky::new(&replica);

@@ -31,6 +31,7 @@ mod output;
 mod overlap;
 mod planning;
 mod privacy;
+mod proxies;
 mod real_data;
 mod reboot;
 mod refreshing;

@@ -1,6 +1,6 @@
 //! Answers on stdout, everything else on stderr; nothing ever panics.
 
-use skyhaul_tests::{Paged, Replica, Signal, Sky};
+use skyhaul_tests::{Paged, Replica, Running, Signal, Sky, Terminal, skipped};
 
 use crate::{TEN_MINUTES, knows_files};
 
@@ -25,6 +25,39 @@ fn on_a_pipe_progress_is_a_plain_line_now_and_then() {
     pull.wait_stderr("how far it is", |text| text.lines().any(|line| line.contains(" of 10 files")));
     let ended = pull.kill();
     assert!(!ended.stderr.contains('\r'), "{:?}", ended.stderr);
+}
+
+#[test]
+fn on_a_terminal_progress_is_live_and_as_wide_as_the_terminal() {
+    let Some(terminal) = Terminal::open(90) else { return skipped("there are no pseudo-terminals here") };
+    let replica = Replica::start("--small-files --rate 5k");
+    let sky = Sky::new(&replica).with("TERM", "xterm");
+    let line = format!("pull {TEN_MINUTES} --out out --in-flight 2");
+    let words: Vec<_> = line.split_whitespace().collect();
+    let pull = Running::spawn_at(&terminal, sky.command(&words));
+    // A line for all of it, one for each file in flight.
+    pull.wait_stderr("three lines of this width", |text| drawn(text).any(|frame| frame.len() == 3 * 90));
+    terminal.resize(40);
+    pull.wait_stderr("three lines of the new width", |text| drawn(text).any(|frame| frame.len() == 3 * 40));
+    pull.send(Signal::Interrupt);
+    let ended = pull.finish().exits(130);
+    let frame = drawn(&ended.stderr).find(|frame| frame.len() == 3 * 90).unwrap();
+    assert!(frame.contains(" of 10 files") && frame.contains("gill_themis19_full.pgm.gz"), "{frame:?}");
+    let said = drawn(&ended.stderr).last().unwrap_or_default();
+    assert!(said.starts_with("hint: "), "the bars are gone in the end: {said:?}");
+    let pull = Running::spawn_at(&terminal, sky.command(&[&words[..], &["--no-progress"]].concat()));
+    pull.wait_stderr("how far it is", |text| text.contains(" of 10 files"));
+    let said = pull.kill().stderr;
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+/// What was written between one movement of the cursor and the next.
+fn drawn(text: &str) -> impl Iterator<Item = &str> {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next();
+    let rest =
+        parts.map(|part| part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
+    first.into_iter().chain(rest).flat_map(|part| part.split(['\r', '\n'])).filter(|part| !part.is_empty())
 }
 
 #[test]

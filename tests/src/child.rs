@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::DEADLINE;
+#[cfg(unix)]
+use crate::Terminal;
 
 /// A signal that a person or a supervisor sends.
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +73,26 @@ impl Running {
     /// # Panics
     /// It cannot be started.
     pub fn spawn(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
+        Self::begin(command, |child| Stream::follow(child.stderr.take().expect("stderr is piped")))
+    }
+
+    /// Starts `command` with stdout caught and a terminal as its stderr.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[cfg(unix)]
+    pub fn spawn_at(terminal: &Terminal, mut command: Command) -> Self {
+        command.stderr(terminal.end());
+        Self::begin(command, |_| Stream::follow(terminal.screen()))
+    }
+
+    fn begin(mut command: Command, stderr: impl FnOnce(&mut Child) -> Stream) -> Self {
         let line = format!("{command:?}");
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
         let stdout = Stream::follow(child.stdout.take().expect("stdout is piped"));
-        let stderr = Stream::follow(child.stderr.take().expect("stderr is piped"));
+        let stderr = stderr(&mut child);
         Self { line, child, stdout, stderr }
     }
 

@@ -20,7 +20,9 @@ impl ErrorKind {
             }
             Self::Truncated => "the transfer was cut short: a proxy or the network breaks it off",
             Self::Timeout => "the server is too slow: fewer --connections, or a longer --timeout",
-            Self::Connection => "the host cannot be reached: look at the network, or wait",
+            Self::Connection => {
+                "the host cannot be reached: look at the network, at the proxy where there is one, or wait"
+            }
             Self::Tls => {
                 "the server's certificate is not trusted: look at this machine's clock, or give --cacert"
             }
