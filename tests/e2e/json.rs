@@ -156,6 +156,36 @@ fn files_are_one_object_a_line() {
 }
 
 #[test]
+fn the_path_of_a_file_is_a_string_even_where_it_can_have_none() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let good = format!("{}{TEN_MINUTES_TREE}/{}", replica.base(), name(3));
+    sky.write("list.txt", format!("{good}\nnonsense\n{good}?twice\n"));
+    sky.run("pull --urls list.txt --out out").exits(3);
+    let listed = sky.files("1");
+    let shown: Vec<_> =
+        listed.iter().map(|file| (file["path"].as_str().unwrap(), file["error"]["kind"].as_str())).collect();
+    assert!(shown[0].0.ends_with(&name(3)) && shown[0].1.is_none(), "{listed:?}");
+    assert_eq!(shown[1..], [("nonsense", Some("path")), (&*format!("{good}?twice"), Some("path"))]);
+}
+
+#[test]
+fn damage_on_the_disk_has_the_kinds_that_files_fail_with() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    sky.ok(&format!("pull {TEN_MINUTES} --out out"));
+    let place = |minute| sky.path("out").join(landing(minute));
+    let mut bytes = std::fs::read(place(1)).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(place(1), &bytes).unwrap();
+    std::fs::write(place(2), &bytes[..100]).unwrap();
+    std::fs::remove_file(place(3)).unwrap();
+    let found = sky.run("verify 1 --json").exits(3).json();
+    let kinds: Vec<_> = found["bad"].as_array().unwrap().iter().map(|bad| bad["kind"].clone()).collect();
+    assert_eq!(kinds, ["checksum", "truncated", "not_found"], "{found}");
+}
+
+#[test]
 fn verify_counts_the_files_and_names_the_bad_ones() {
     let replica = Replica::start("--small-files");
     let sky = Sky::new(&replica);

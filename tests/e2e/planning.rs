@@ -217,3 +217,15 @@ fn a_window_that_the_archive_calls_too_long_is_split_until_it_fits() {
         assert!(sky.path(&format!("out/MOODY/2022-01-0{day}.txt")).is_file(), "day {day}");
     }
 }
+
+#[test]
+fn datasets_may_be_separated_by_commas_as_sites_may_and_parts_of_seconds_make_no_other_job() {
+    let replica = Replica::start("--small-files");
+    let sky = Sky::new(&replica);
+    let submit =
+        |line: &str| sky.ok(&format!("submit {line} --site gill --out out --no-start --json")).json();
+    let apart = "THEMIS_ASI_RAW REGO_RAW --start 2022-01-01T06:00:00Z --end 2022-01-01T06:00:59Z";
+    assert_eq!(submit(apart), json!({"id": 1, "created": true}));
+    let together = "REGO_RAW,themis_asi_raw --start 2022-01-01T06:00:00.25 --end 2022-01-01T06:00:59.5Z";
+    assert_eq!(submit(together), json!({"id": 1, "created": false}));
+}

@@ -180,6 +180,14 @@ fn a_host_that_always_says_later_is_not_asked_for_ever() {
 }
 
 #[test]
+fn an_api_that_always_says_later_is_asked_as_often_as_retries_say() {
+    let replica = Replica::start("--small-files --refuse-api 503/1");
+    let sky = Sky::new(&replica);
+    sky.run(&format!("pull {TEN_MINUTES} --out out --retries 1")).exits(4).tells("503");
+    assert_eq!(replica.end().iter().filter(|request| request.is_api()).count(), 2);
+}
+
+#[test]
 fn passing_trouble_of_the_api_is_sat_out() {
     for refusal in ["502@first:2", "500@first:1", "503/1@first:1"] {
         let replica = Replica::start(&format!("--small-files --refuse-api {refusal}"));

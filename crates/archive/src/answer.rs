@@ -38,7 +38,7 @@ impl Answer {
         }
         let first = beginning(&mut response.body).await?;
         if is_html(&response.headers, &first) {
-            return Err(ArchiveError::Answer { what: "a web page instead of data".to_owned() });
+            return Err(ArchiveError::Page);
         }
         Ok(Self { first, rest: response.body })
     }

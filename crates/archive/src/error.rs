@@ -48,6 +48,9 @@ pub enum ArchiveError {
         /// How long it asks to be left alone. The HTTP client has closed the host for that long already.
         retry_after: Option<Duration>,
     },
+    /// A page for people came instead of data: of a gateway, a log-in.
+    #[error("the archive answered with a web page instead of data")]
+    Page,
     /// The answer says success but makes no sense, or is cut.
     #[error("the archive's answer makes no sense: {what}")]
     Answer {
@@ -77,7 +80,9 @@ impl ArchiveError {
     #[must_use]
     pub fn retry_class(&self) -> Backoff {
         match self {
-            Self::Unavailable { .. } | Self::Answer { .. } | Self::Spool { .. } => Backoff::Transient,
+            Self::Unavailable { .. } | Self::Page | Self::Answer { .. } | Self::Spool { .. } => {
+                Backoff::Transient
+            }
             Self::Fetch(error) if error.is_transient() => Backoff::Transient,
             Self::Fetch(_)
             | Self::Api { .. }
@@ -104,13 +109,15 @@ impl ArchiveError {
         match self {
             Self::Fetch(error) => error.kind(),
             Self::Spool { .. } => ErrorKind::Disk,
-            Self::Answer { .. } => ErrorKind::WrongContent,
+            Self::Page => ErrorKind::WrongContent,
             Self::UnknownDataset { .. } => ErrorKind::NotFound,
             Self::Refused { status: 401 | 403 | 407 | 451, .. } => ErrorKind::Forbidden,
             Self::Refused { status: 404 | 410, .. } => ErrorKind::NotFound,
-            Self::Api { .. } | Self::SpanTooLong { .. } | Self::Refused { .. } | Self::Unavailable { .. } => {
-                ErrorKind::Http
-            }
+            Self::Api { .. }
+            | Self::SpanTooLong { .. }
+            | Self::Refused { .. }
+            | Self::Unavailable { .. }
+            | Self::Answer { .. } => ErrorKind::Http,
         }
     }
 
@@ -144,7 +151,8 @@ mod tests {
             (refused(404), false, ErrorKind::NotFound),
             (ArchiveError::UnknownDataset { dataset: "X".into() }, false, ErrorKind::NotFound),
             (ArchiveError::SpanTooLong { detail: String::new() }, false, ErrorKind::Http),
-            (ArchiveError::Answer { what: String::new() }, true, ErrorKind::WrongContent),
+            (ArchiveError::Page, true, ErrorKind::WrongContent),
+            (ArchiveError::Answer { what: String::new() }, true, ErrorKind::Http),
             (
                 ArchiveError::Unavailable { status: Some(502), what: String::new(), retry_after: None },
                 true,

@@ -191,7 +191,7 @@ async fn a_page_where_data_should_be_is_no_answer() {
     let page = "\r\n \u{20}\u{20}\u{20}\u{20} <!DOCTYPE html><title>Welcome</title>";
     for script in [scripted(200, page), Scripted { content_type: "text/html", ..scripted(200, TWO) }] {
         let error = listed(script).await.unwrap_err();
-        assert!(matches!(error, ArchiveError::Answer { .. }) && error.is_transient(), "{error:?}");
+        assert!(matches!(error, ArchiveError::Page) && error.is_transient(), "{error:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skyhaul_engine::Ended;
-use skyhaul_model::{ErrorKind, FileState, Intent, JobRecord, Verified};
+use skyhaul_model::{ErrorKind, FileState, Intent, JobRecord, Source, Verified};
 use skyhaul_queue::FileQuery;
 
 use crate::desk::Desk;
@@ -100,6 +100,16 @@ pub(crate) async fn summary(
     Ok(Some(line(job, proofs, job.bytes.received.saturating_sub(received_before), took)))
 }
 
+/// What to look at when a query finds nothing: the archive knows no wrong site, it merely has no files of it.
+pub(crate) fn nothing_hint(source: &Source) -> Option<&'static str> {
+    match source {
+        Source::Archive { sites, devices, .. } if !(sites.is_empty() && devices.is_empty()) => {
+            Some("look at --site, --device and the times: 'skyhaul sites' lists the sites")
+        }
+        _ => None,
+    }
+}
+
 async fn proofs(desk: &Desk, job: &JobRecord) -> Result<Proofs, CliError> {
     let mut proofs = Proofs::default();
     let mut after = None;
@@ -178,6 +188,8 @@ mod tests {
         job.files = skyhaul_model::FileCounts::default();
         let told = line(&job, None, 0, Duration::from_secs(1));
         assert_eq!(told, "the query finds no files: nothing to do → /abs/dir");
+        assert!(nothing_hint(&job.query.source).is_some_and(|hint| hint.contains("skyhaul sites")));
+        assert_eq!(nothing_hint(&Source::Manifest { digest: String::new() }), None);
     }
 
     #[test]

@@ -96,10 +96,11 @@ fn event(record: &StringRecord, columns: Columns, margin: Duration) -> Result<Ve
         return Err("it starts after its end".to_owned());
     }
     let (start, end) = widened(start, end, margin);
+    let interval = |site| Interval::between(start, end, site);
     let sites = columns.site.and_then(field).unwrap_or_default().split(',').map(str::trim);
     let named: Vec<_> = sites.filter(|site| !site.is_empty()).map(|site| Some(site.to_owned())).collect();
     let sites = if named.is_empty() { vec![None] } else { named };
-    Ok(sites.into_iter().map(|site| Interval { start, end, site }).collect())
+    Ok(sites.into_iter().filter_map(interval).collect())
 }
 
 /// Times at the ends of what a calendar holds stay where they are.

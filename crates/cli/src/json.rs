@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use skyhaul_model::{
     ByteCounts, ErrorKind, FileCounts, FileError, FileRecord, FileState, Interval, JobRecord, JobState,
-    NoResume, Sealed, Source, Trouble, TroubleExample, Verified, WindowCounts,
+    NoResume, RelPath, Sealed, Source, Trouble, TroubleExample, Verified, WindowCounts,
 };
 
 use crate::human::{self, moment};
@@ -93,7 +93,8 @@ pub(crate) struct IntervalDocument<'a> {
 /// A file: a line of `files`.
 #[derive(Debug, Serialize)]
 pub(crate) struct FileDocument<'a> {
-    path: Option<&'a str>,
+    /// What was listed, as it was, where it can be no path: scripts may rely on a string.
+    path: &'a str,
     url: &'a str,
     state: &'static str,
     size: Option<u64>,
@@ -192,7 +193,7 @@ pub(crate) struct VerifyDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct BadFile {
     pub(crate) path: String,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: ErrorKind,
     pub(crate) message: String,
 }
 
@@ -290,7 +291,7 @@ impl<'a> FileDocument<'a> {
     pub(crate) fn new(file: &'a FileRecord) -> Self {
         let sealed = done_seal(file);
         Self {
-            path: file.spec.path.as_ref().ok().map(skyhaul_model::RelPath::as_str),
+            path: file.spec.path.as_ref().map_or(&file.spec.url, RelPath::as_str),
             url: &file.spec.url,
             state: file.state.as_str(),
             size: sealed.map(|sealed| sealed.size).or(file.spec.size),
@@ -417,6 +418,15 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_path_shows_what_was_listed_in_its_place() {
+        let mut file = samples::file();
+        file.spec.url = "ftp://h/a".into();
+        file.spec.path = Err(FileError::new(ErrorKind::Path, "no"));
+        let value = to_value(FileDocument::new(&file)).unwrap();
+        assert_eq!((&value["path"], &value["url"]), (&json!("ftp://h/a"), &json!("ftp://h/a")));
+    }
+
+    #[test]
     fn nothing_is_proven_before_a_file_is_done() {
         let mut file = samples::file();
         file.state = FileState::Pending;
@@ -434,8 +444,6 @@ mod tests {
             (&value["retry_at"], &value["restarts"]),
             (&json!("2026-11-22T21:00:00Z"), &json!("no_ranges"))
         );
-        file.spec.path = Err(FileError::new(ErrorKind::Path, "no"));
-        assert!(to_value(FileDocument::new(&file)).unwrap()["path"].is_null());
     }
 
     #[test]
@@ -478,11 +486,11 @@ mod tests {
         let verify = VerifyDocument {
             files: 1,
             ok: 0,
-            bad: vec![BadFile { path: "a".into(), kind: "missing", message: "m".into() }],
+            bad: vec![BadFile { path: "a".into(), kind: ErrorKind::NotFound, message: "m".into() }],
         };
         assert_eq!(
             serde_json::to_string(&verify).unwrap(),
-            r#"{"files":1,"ok":0,"bad":[{"path":"a","kind":"missing","message":"m"}]}"#
+            r#"{"files":1,"ok":0,"bad":[{"path":"a","kind":"not_found","message":"m"}]}"#
         );
     }
 }

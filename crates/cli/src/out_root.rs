@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+use std::io::ErrorKind::{AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
 use std::path::{Path, PathBuf};
 
 use crate::error::CliError;
@@ -21,9 +21,12 @@ pub(crate) fn foresee(out: &Path) -> Result<String, CliError> {
     let unusable = |error: io::Error| unusable(out, &error);
     let absolute = std::path::absolute(out).map_err(unusable)?;
     let (existing, missing) = existing_prefix(&absolute);
-    let mut real = fs::canonicalize(&existing).map_err(unusable)?;
+    let mut real = fs::canonicalize(&existing).map_err(|error| match error.kind() {
+        NotFound => unusable(AlreadyExists.into()),
+        _ => unusable(error),
+    })?;
     if !real.is_dir() {
-        return Err(unusable(io::Error::from(NotADirectory)));
+        return Err(unusable(NotADirectory.into()));
     }
     takes_files(&real).map_err(unusable)?;
     real.extend(missing);
@@ -40,16 +43,22 @@ fn takes_files(folder: &Path) -> io::Result<()> {
 }
 
 fn unusable(out: &Path, error: &io::Error) -> CliError {
-    CliError::failed(format!("cannot use {} as output folder", out.display()))
-        .because(error)
-        .hint("give another --out, or make it writable")
+    let failed = CliError::failed(format!("cannot use {} as output folder", out.display()));
+    match error.kind() {
+        // What the systems call these says nothing to somebody who wants a folder.
+        AlreadyExists | NotADirectory => failed
+            .because(&io::Error::other("a file, or a link that leads nowhere, is in its place"))
+            .hint("give another --out, or move away what lies there"),
+        _ => failed.because(error).hint("give another --out, or make it writable"),
+    }
 }
 
 /// The deepest folder on the way to `path` that is there, and the components below it.
 fn existing_prefix(path: &Path) -> (PathBuf, Vec<OsString>) {
     let mut existing = path.to_owned();
     let mut missing = Vec::new();
-    while !existing.exists() {
+    // A link that leads nowhere is there: no folder can be made in its place.
+    while existing.symlink_metadata().is_err() {
         let Some(name) = existing.file_name().map(OsString::from) else { break };
         missing.push(name);
         if !existing.pop() {
@@ -106,6 +115,18 @@ mod tests {
         for refused in [create(Path::new("/sys")), foresee(Path::new("/sys/new"))] {
             let error = refused.unwrap_err();
             assert!(error.to_string().contains("cannot use /sys"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_output_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for refused in [create(&link), foresee(&link), create(&link.join("x")), foresee(&link.join("x"))] {
+            let error = refused.unwrap_err();
+            assert!(error.to_string().contains("a link that leads nowhere"), "{error}");
         }
     }
 

@@ -14,7 +14,6 @@ use skyhaul_planner::{Intake, IntakeError, ListForm, take_in};
 use crate::args::QueryArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::human::moment;
 
 /// What is to be pulled.
 #[derive(Debug)]
@@ -48,11 +47,10 @@ fn intervals(args: &QueryArgs) -> Result<Vec<Interval>, CliError> {
     let (Some(start), Some(end)) = (args.start, args.end.or(open)) else {
         return Err(CliError::usage("an archive query needs --start and --end, or --events"));
     };
-    if start > end {
-        let message = format!("--start {} is after --end {}", moment(start), moment(end));
-        return Err(CliError::usage(message));
+    match Interval::between(start, end, None) {
+        Some(interval) => Ok(vec![interval]),
+        None => Err(CliError::usage(format!("--start {start} is after --end {end}"))),
     }
-    Ok(vec![Interval { start, end, site: None }])
 }
 
 fn read_list(path: &Path, form: &ListForm) -> Result<Intake, CliError> {
@@ -70,6 +68,7 @@ fn read_list(path: &Path, form: &ListForm) -> Result<Intake, CliError> {
 fn unreadable(shown: &str, error: &IntakeError) -> CliError {
     match error {
         IntakeError::Manifest(cause) => CliError::usage(format!("{shown}: {error}")).because(cause),
+        IntakeError::Utf16 => CliError::usage(format!("{shown}: {error}")),
         IntakeError::Io(_, cause) => CliError::new(Exit::Failed, format!("{shown}: {error}")).because(cause),
     }
 }

@@ -22,9 +22,9 @@ impl<const N: usize> Table<N> {
         Self { align: head.map(|(_, align)| align), rows: vec![head.map(|(title, _)| title.to_owned())] }
     }
 
-    /// Adds a row.
+    /// Adds a row. What lays out lines and columns in a cell, as in the name of an odd folder, is shown.
     pub(crate) fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells);
+        self.rows.push(cells.map(|cell| cell.replace('\n', "\\n").replace('\t', "\\t")));
     }
 
     /// The lines, two spaces between the columns and none at a line's end.
@@ -63,6 +63,13 @@ impl<const N: usize> Table<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_a_line_whatever_its_cells_hold() {
+        let mut table = Table::new([("OUT", Align::Left)]);
+        table.row(["/data/a\nb\tc".into()]);
+        assert_eq!(table.lines(), ["OUT", r"/data/a\nb\tc"]);
+    }
 
     #[test]
     fn columns_are_aligned_and_lines_have_no_tail() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy};
+use skyhaul_model::{Decision, JobId, JobRecord, NewWindow, RetryPolicy, WindowId};
 use skyhaul_planner::{PlanCost, PlanError, plan_query};
 use skyhaul_queue::{ClaimedWindow, PlanOutcome, Queue, QueueError, WindowOutcome};
 use tokio::task::JoinSet;
@@ -25,10 +25,24 @@ pub(crate) struct Planning {
     waiting: HashMap<JobId, (u32, Timestamp)>,
     querying: Vec<JobId>,
     windows: usize,
-    /// How often in a row a job's queries and windows were told to come back later (contract, Retries).
-    excused: HashMap<JobId, u32>,
+    /// How often in a row queries and windows were told to come back later (contract, Retries).
+    told_to_wait: HashMap<Asker, u32>,
     /// What the windows of a job share, while some are listed.
     shared: HashMap<JobId, Arc<Shared>>,
+}
+
+/// Who asks the archive: a job's query, or one of its windows.
+type Asker = (JobId, Option<WindowId>);
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// It is asked again as soon as its host may be, and nothing is counted.
+    Released,
+    /// It is asked again, not before this time.
+    RetryAt(Timestamp),
+    /// It is given up.
+    Fail,
 }
 
 /// How a planning task ended.
@@ -61,7 +75,7 @@ impl Planning {
             waiting: HashMap::new(),
             querying: Vec::new(),
             windows: 0,
-            excused: HashMap::new(),
+            told_to_wait: HashMap::new(),
             shared: HashMap::new(),
         }
     }
@@ -78,7 +92,7 @@ impl Planning {
     /// Forgets what was remembered of all but these jobs.
     pub(crate) fn keep(&mut self, kept: &HashSet<JobId>) {
         self.waiting.retain(|job, _| kept.contains(job));
-        self.excused.retain(|job, _| kept.contains(job));
+        self.told_to_wait.retain(|(job, _), _| kept.contains(job));
         // What a window in work has taken must stay known until it is settled.
         self.shared.retain(|job, shared| kept.contains(job) || shared.is_in_use());
     }
@@ -185,13 +199,10 @@ impl Planning {
                 });
                 let (outcome, taken) = match end {
                     WindowEnd::Outcome(outcome, taken) => {
-                        self.excused.remove(&claim.job);
+                        self.told_to_wait.remove(&(claim.job, Some(claim.window.id)));
                         (outcome, taken)
                     }
-                    WindowEnd::Failed(error) if self.is_excused(claim.job, &error, retries) => {
-                        (WindowOutcome::Released, None)
-                    }
-                    WindowEnd::Failed(error) => (failed_window(&claim, retries, error, now), None),
+                    WindowEnd::Failed(error) => (self.failed_window(&claim, retries, error, now), None),
                 };
                 let settled = self.queue.settle_window(claim.job, claim.window.id, outcome, now).await;
                 if let (Ok(()), Some(taken)) = (&settled, taken) {
@@ -211,50 +222,71 @@ impl Planning {
     ) -> Result<(), EngineError> {
         let outcome = match result {
             Ok(windows) => PlanOutcome::Windows(windows),
-            // The gate of the archive's host holds the next try back as long as it must.
-            Err(error) if self.is_excused(job, &error, retries) => return Ok(()),
             Err(error) => {
                 let failures = self.waiting.get(&job).map_or(1, |(failures, _)| failures + 1);
-                match decide(retries, &error, failures, now) {
-                    Decision::Retry { at } => {
+                match self.judge((job, None), &error, retries, failures, now) {
+                    Next::Released => return Ok(()),
+                    Next::RetryAt(at) => {
                         tracing::warn!(job = job.0, %error, "cannot plan yet, will ask again");
                         self.waiting.insert(job, (failures, at));
                         return Ok(());
                     }
-                    Decision::Fail => PlanOutcome::Refused(error.error),
+                    Next::Fail => PlanOutcome::Refused(error.error),
                 }
             }
         };
         self.waiting.remove(&job);
+        self.told_to_wait.remove(&(job, None));
         forgive_removed(self.queue.settle_plan(job, outcome, now).await)
     }
 }
 
 impl Planning {
-    /// Whether a failure counts as no attempt: where the archive asked for patience, up to `retries` times in a row;
-    /// where it is away, as long as the gate of its host bears with that, which lets the next try wait for its time.
-    fn is_excused(&mut self, job: JobId, error: &PlanError, retries: u32) -> bool {
-        match error.cost {
-            PlanCost::Attempt => false,
-            PlanCost::Away => true,
-            PlanCost::AskedToWait => {
-                let times = self.excused.entry(job).or_default();
-                *times += 1;
-                *times <= retries
-            }
+    fn failed_window(
+        &mut self,
+        claim: &ClaimedWindow,
+        retries: u32,
+        error: PlanError,
+        now: Timestamp,
+    ) -> WindowOutcome {
+        let asker = (claim.job, Some(claim.window.id));
+        match self.judge(asker, &error, retries, claim.window.failures + 1, now) {
+            Next::Released => WindowOutcome::Released,
+            Next::RetryAt(at) => WindowOutcome::Retry { at, error: error.error },
+            Next::Fail => WindowOutcome::Failed(error.error),
         }
     }
-}
 
-fn failed_window(claim: &ClaimedWindow, retries: u32, error: PlanError, now: Timestamp) -> WindowOutcome {
-    match decide(retries, &error, claim.window.failures + 1, now) {
-        Decision::Retry { at } => WindowOutcome::Retry { at, error: error.error },
-        Decision::Fail => WindowOutcome::Failed(error.error),
+    /// What follows the `failures`-th failure in a row, by what it cost. Where the archive asked for patience, it has it
+    /// `retries` times in a row, as for files; where it is away, as long as the gate of its host bears with that,
+    /// which lets the next try wait for its time.
+    fn judge(
+        &mut self,
+        asker: Asker,
+        error: &PlanError,
+        retries: u32,
+        failures: u32,
+        now: Timestamp,
+    ) -> Next {
+        match error.cost {
+            PlanCost::Away => return Next::Released,
+            PlanCost::AskedToWait => {
+                let times = self.told_to_wait.entry(asker).or_default();
+                *times += 1;
+                if *times <= retries {
+                    return Next::Released;
+                }
+                self.told_to_wait.remove(&asker);
+                return Next::Fail;
+            }
+            PlanCost::Attempt => {}
+        }
+        self.told_to_wait.remove(&asker);
+        match (RetryPolicy { retries }).decide(error.backoff, failures, now, fastrand::f64()) {
+            Decision::Retry { at } => Next::RetryAt(at),
+            Decision::Fail => Next::Fail,
+        }
     }
-}
-
-fn decide(retries: u32, error: &PlanError, failures: u32, now: Timestamp) -> Decision {
-    RetryPolicy { retries }.decide(error.backoff, failures, now, fastrand::f64())
 }
 
 /// A job may be removed while its windows are in work, and a window dealt anew: then there is nothing to settle.
@@ -293,12 +325,24 @@ mod tests {
 
     #[test]
     fn an_archive_that_is_away_is_always_excused_and_one_that_asks_to_wait_so_many_times() {
-        let mut planning = planning();
-        let mut excused = |cost| (0..5).map(|_| planning.is_excused(JobId(1), &error(cost), 2)).collect();
-        let all: [Vec<bool>; 3] =
-            [PlanCost::Away, PlanCost::AskedToWait, PlanCost::Attempt].map(&mut excused);
-        assert_eq!(all, [vec![true; 5], vec![true, true, false, false, false], vec![false; 5]]);
-        assert!(planning.is_excused(JobId(1), &error(PlanCost::Away), 2), "whatever was asked for before");
+        let (mut planning, now) = (planning(), Timestamp::UNIX_EPOCH);
+        let mut next =
+            |window, cost, failures| planning.judge((JobId(1), window), &error(cost), 2, failures, now);
+        let (one, two) = (Some(WindowId(1)), Some(WindowId(2)));
+        for _ in 0..5 {
+            assert_eq!(next(one, PlanCost::Away, 1), Next::Released);
+        }
+        for expected in [Next::Released, Next::Released, Next::Fail] {
+            assert_eq!(
+                next(one, PlanCost::AskedToWait, 1),
+                expected,
+                "as often as a file, then no attempt more"
+            );
+            assert_eq!(next(two, PlanCost::AskedToWait, 1), expected, "windows do not use up each other's");
+        }
+        assert_eq!(next(None, PlanCost::AskedToWait, 1), Next::Released);
+        assert!(matches!(next(None, PlanCost::Attempt, 2), Next::RetryAt(_)));
+        assert_eq!(next(None, PlanCost::Attempt, 3), Next::Fail);
     }
 
     #[tokio::test]
@@ -307,9 +351,12 @@ mod tests {
         for job in [JobId(1), JobId(2)] {
             planning.settle_query(job, 3, Err(error(PlanCost::Attempt)), now).await.unwrap();
             assert_eq!(planning.waiting[&job].0, 1);
-            assert!(planning.is_excused(job, &error(PlanCost::AskedToWait), 3));
+            let asked = planning.judge((job, None), &error(PlanCost::AskedToWait), 3, 1, now);
+            assert_eq!(asked, Next::Released);
         }
         planning.keep(&HashSet::from([JobId(2)]));
-        assert!(planning.waiting.keys().eq([&JobId(2)]) && planning.excused.keys().eq([&JobId(2)]));
+        assert!(
+            planning.waiting.keys().eq([&JobId(2)]) && planning.told_to_wait.keys().eq([&(JobId(2), None)])
+        );
     }
 }

@@ -49,32 +49,46 @@ fn byte_unit(unit: &str) -> Option<u64> {
     }
 }
 
-/// A duration: a number of seconds, or numbers with `s`, `m`, `h`, `d` one after another.
+/// A duration: a number of seconds, or numbers with `s`, `m`, `h`, `d`, `w` one after another; parts of seconds are
+/// rounded up.
 ///
 /// # Errors
 /// [`NumberError::Duration`] for anything else.
 pub fn parse_duration(text: &str) -> Result<Duration, NumberError> {
     let wrong = || NumberError::Duration(text.to_owned());
     let mut rest = text.trim();
-    if let Ok(seconds) = rest.parse::<u64>() {
+    if let Some(seconds) = whole_seconds(rest, 1) {
         return Ok(Duration::from_secs(seconds));
     }
     let mut total = 0u64;
     while !rest.is_empty() {
-        let split = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let count: u64 = rest[..split].parse().map_err(|_| wrong())?;
+        let split = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
         let unit = rest[split..].chars().next().ok_or_else(wrong)?;
         let seconds = match unit {
             's' => 1,
             'm' => 60,
             'h' => 3600,
             'd' => 86_400,
+            'w' => 604_800,
             _ => return Err(wrong()),
         };
-        total = count.checked_mul(seconds).and_then(|s| total.checked_add(s)).ok_or_else(wrong)?;
+        let seconds = whole_seconds(&rest[..split], seconds).ok_or_else(wrong)?;
+        total = total.checked_add(seconds).ok_or_else(wrong)?;
         rest = &rest[split + unit.len_utf8()..];
     }
     if text.trim().is_empty() { Err(wrong()) } else { Ok(Duration::from_secs(total)) }
+}
+
+/// So many times `unit` seconds; none where `count` is no number, or too large.
+fn whole_seconds(count: &str, unit: u64) -> Option<u64> {
+    if !count.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    if !count.contains('.') {
+        return count.parse::<u64>().ok()?.checked_mul(unit);
+    }
+    let seconds = (count.parse::<f64>().ok()? * unit as f64).ceil();
+    (seconds < i64::MAX as f64).then_some(seconds as u64)
 }
 
 #[cfg(test)]
@@ -104,7 +118,8 @@ mod tests {
         for text in ["", "k", "-1", "1x", "1kk", "1e9", "99999999T", "1.2.3M", "NaN"] {
             assert!(parse_bytes(text).is_err(), "{text}");
         }
-        for text in ["", "h", "1w", "1h30", "-5s", "99999999999999999999d"] {
+        for text in ["", "h", ".", ".h", "1y", "1h30", "-5s", "1.2.3s", "1e3", "inf", "99999999999999999999d"]
+        {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
@@ -114,5 +129,8 @@ mod tests {
         assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_duration("2d"), Ok(Duration::from_secs(172_800)));
+        assert_eq!(parse_duration("1w"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("0.2"), Ok(Duration::from_secs(1)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,15 @@ impl Interval {
     /// Stands for an end that is not known yet: what is asked for goes on with time. A moment that no archive of
     /// today has to care about, so that it may be asked about like any other.
     pub const OPEN_END: Timestamp = Timestamp::constant(4_102_444_799, 0);
+
+    /// The seconds from the one that `start` lies in to the one that `end` lies in; none where `start` is later than
+    /// `end`, be it by a part of a second.
+    #[must_use]
+    pub fn between(start: Timestamp, end: Timestamp, site: Option<String>) -> Option<Self> {
+        let whole = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor);
+        let second = |time: Timestamp| time.round(whole).ok();
+        if start > end { None } else { Some(Self { start: second(start)?, end: second(end)?, site }) }
+    }
 
     /// Whether its end moves with time.
     #[must_use]
@@ -211,6 +220,22 @@ mod tests {
         ]);
         assert_eq!(merged.len(), 2);
         assert_eq!(merged[1], interval("2022-01-01T06:00", "2022-01-01T06:30", Some("gill")));
+    }
+
+    #[test]
+    fn parts_of_seconds_count_only_in_what_is_first() {
+        let between = |start: &str, end: &str| {
+            let time = |text: &str| text.parse().unwrap();
+            Interval::between(time(start), time(end), None).map(|i| format!("{}..{}", i.start, i.end))
+        };
+        let (early, late) = ("2022-01-01T06:00:00.1Z", "2022-01-01T06:00:00.5Z");
+        assert_eq!(between(early, late).as_deref(), Some("2022-01-01T06:00:00Z..2022-01-01T06:00:00Z"));
+        assert_eq!(between(late, early), None);
+        let before_1970 = "1950-01-01T00:00:00.5Z";
+        assert_eq!(
+            between(before_1970, before_1970).as_deref(),
+            Some("1950-01-01T00:00:00Z..1950-01-01T00:00:00Z")
+        );
     }
 
     #[test]

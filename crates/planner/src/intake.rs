@@ -76,12 +76,19 @@ impl Intake {
     }
 }
 
+/// The byte order marks of UTF-16, both ways, and of UTF-8.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+const UTF_8: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a list cannot be taken in.
 #[derive(Debug, Error)]
 pub enum IntakeError {
     /// Reading it, or writing the temporary copy, failed.
     #[error("cannot read the list, or write its copy to {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
+    /// Windows' shells write `>` so: every line would be senseless.
+    #[error("it is written in UTF-16: save it as UTF-8")]
+    Utf16,
     /// A manifest that makes no sense.
     #[error("this is no manifest as 'skyhaul manifest --format json' writes it")]
     Manifest(#[source] serde_json::Error),
@@ -93,6 +100,14 @@ pub enum IntakeError {
 /// [`IntakeError`]; lines that cannot be used are no errors but files that have failed.
 pub fn take_in(reader: &mut dyn BufRead, form: &ListForm, scratch: &Path) -> Result<Intake, IntakeError> {
     let failed = |error| IntakeError::Io(scratch.to_owned(), error);
+    let begin = reader.fill_buf().map_err(failed)?;
+    if UTF_16.iter().any(|mark| begin.starts_with(mark)) {
+        return Err(IntakeError::Utf16);
+    }
+    // JSON knows no such mark (RFC 8259, section 8.1); a list of URLs sheds its own.
+    if begin.starts_with(UTF_8) && matches!(form, ListForm::Manifest) {
+        reader.consume(UTF_8.len());
+    }
     let mut digested = Digested { inner: reader, digest: Sha256::new() };
     let draft = Draft::new(scratch).map_err(failed)?;
     let (read, draft) = thread::scope(|scope| {
@@ -168,7 +183,10 @@ fn read_lines(
         }
         match std::str::from_utf8(&line) {
             Ok(text) if !cut => lines.file(text).map_or(Ok(()), |file| batches.push(file))?,
-            _ => batches.push(unusable_line(&line))?,
+            // A comment may be of any length and in whatever people's editors write.
+            _ if line.trim_ascii_start().starts_with(b"#") => {}
+            Ok(_) => batches.push(unusable_line(&line, "is too long for a URL"))?,
+            Err(_) => batches.push(unusable_line(&line, "is not UTF-8"))?,
         }
     }
 }
@@ -187,9 +205,9 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-fn unusable_line(line: &[u8]) -> FileSpec {
-    let url = shorten(&String::from_utf8_lossy(line));
-    let error = FileError::new(ErrorKind::Path, format!("'{url}' is too long for a URL or not UTF-8"));
+fn unusable_line(line: &[u8], why: &str) -> FileSpec {
+    let url = shorten(&String::from_utf8_lossy(line.trim_ascii()));
+    let error = FileError::new(ErrorKind::Path, format!("'{url}' {why}"));
     FileSpec { url, path: Err(error), size: None, sha256: None }
 }
 
@@ -218,7 +236,9 @@ impl Draft {
             let [high, low, url] = &self.keys;
             let path = path.as_str();
             let path = u128::from(high.hash_one(path)) << 64 | u128::from(low.hash_one(path));
-            self.sorter.push(Entry { path, index: self.slices.files, url: url.hash_one(&file.url) })?;
+            // No server hears of what follows '#': it makes no other URL.
+            let asked = file.url.split('#').next();
+            self.sorter.push(Entry { path, index: self.slices.files, url: url.hash_one(asked) })?;
         }
         self.slices.write(file)
     }
@@ -400,12 +420,12 @@ mod tests {
     #[test]
     fn the_same_url_is_one_file_and_the_second_url_for_a_path_fails() {
         let text =
-            b"http://h/a\n# c\n\nhttp://h/a?v=2\nhttp://h/a\nhttp://h/b\tx\nhttp://h/x\thttp\nhttp://h/a";
+            b"http://h/a\n# c\n\nhttp://h/a?v=2#f\nhttp://h/a#f\nhttp://h/b\tx\nhttp://h/x\thttp\nhttp://h/a";
         let (intake, files) = intake(text, &URLS);
         let seen: Vec<_> = files.iter().map(|file| (file.url.as_str(), file.path.is_ok())).collect();
         assert_eq!(
             seen,
-            [("http://h/a", true), ("http://h/a?v=2", false), ("http://h/b", true), ("http://h/x", true)]
+            [("http://h/a", true), ("http://h/a?v=2#f", false), ("http://h/b", true), ("http://h/x", true)]
         );
         assert_eq!(intake.files, 4);
     }
@@ -419,6 +439,33 @@ mod tests {
         let usable: Vec<_> = files.iter().map(|file| file.path.is_ok()).collect();
         assert_eq!(usable, [true, false, false, true]);
         assert!(files[2].url.len() < 1_000);
+    }
+
+    #[test]
+    fn an_odd_line_is_told_without_its_end_and_an_odd_comment_is_a_comment() {
+        let mut text = b"# caf\xe9\r\nhttp://h/caf\xe9\r\n #".to_vec();
+        text.extend(vec![b'x'; 100_000]);
+        text.extend(b"\nhttp://h/b");
+        let (_, files) = intake(&text, &URLS);
+        let urls: Vec<_> = files.iter().map(|file| file.url.as_str()).collect();
+        assert_eq!(urls, ["http://h/caf\u{fffd}", "http://h/b"]);
+        let why = files[0].path.as_ref().unwrap_err();
+        assert_eq!(why.message, "'http://h/caf\u{fffd}' is not UTF-8");
+    }
+
+    #[test]
+    fn marks_of_encodings_are_understood() {
+        let scratch = tempfile::tempdir().unwrap();
+        for text in [&b"\xff\xfeh\0t\0"[..], b"\xfe\xff\0h\0t"] {
+            let refused = take_in(&mut &*text, &URLS, scratch.path());
+            assert!(matches!(refused, Err(IntakeError::Utf16)), "{refused:?}");
+        }
+        let (_, files) = intake(b"\xef\xbb\xbfhttp://h/a", &URLS);
+        assert_eq!(files[0].url, "http://h/a");
+        let manifest = br#"{"files":[]}"#;
+        let marked = [UTF_8, &manifest[..]].concat();
+        let digest = |text: &[u8]| intake(text, &ListForm::Manifest).0.digest;
+        assert_eq!(digest(&marked), digest(manifest));
     }
 
     #[test]
@@ -466,7 +513,7 @@ mod tests {
                 thread::yield_now();
             }
             let mut batches = Batches { full, batch: Vec::new(), writer: &writer };
-            assert!(batches.push(unusable_line(b"x")).is_err());
+            assert!(batches.push(unusable_line(b"x", "is odd")).is_err());
         });
     }
 

@@ -66,7 +66,8 @@ impl<'a> Lines<'a> {
 
     /// The file that a line stands for, which may give its own path after a tab; none for blank lines and comments.
     pub(crate) fn file(&mut self, line: &str) -> Option<FileSpec> {
-        let line = line.trim_matches(['\r', '\n', ' ', '\u{feff}']);
+        // A tab at the beginning indents; one at the end begins a path, which is empty then.
+        let line = line.trim_start_matches([' ', '\t', '\u{feff}']).trim_end_matches(['\r', '\n', ' ']);
         if line.is_empty() || line.starts_with('#') {
             return None;
         }
@@ -237,8 +238,14 @@ mod tests {
 
     #[test]
     fn blank_lines_and_comments_are_no_files() {
-        for line in ["", "  ", "\r\n", "# x", "  # y", "\u{feff}"] {
+        for line in ["", "  ", "\t", " \t\r\n", "\r\n", "# x", "  # y", "\t# z", "\u{feff}"] {
             assert_eq!(Lines::new(None).file(line), None, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_indented() {
+        let file = Lines::new(None).file(" \thttp://h/a\tb\r\n").unwrap();
+        assert_eq!((file.url.as_str(), place(&file)), ("http://h/a", Ok("b")));
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct QueryArgs {
     #[arg(
         value_name = "DATASET",
         help_heading = "Arguments",
+        value_delimiter = ',',
         value_parser = list_item,
         required_unless_present_any = ["urls", "manifest"],
         conflicts_with_all = ["urls", "manifest"]

@@ -13,6 +13,7 @@ use crate::args::PlanArgs;
 use crate::asking::{archive, ask, unanswered};
 use crate::checksums::Checksums;
 use crate::context::{Context, blocking};
+use crate::ending::nothing_hint;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::human;
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: PlanArgs, context: &Context) -> Result<Exit, CliEr
     };
     let (wanted, out) = blocking(foresee).await?;
     let root: Arc<Path> = Arc::from(Path::new(&out));
+    let hint = nothing_hint(&wanted.source);
     let tally = match wanted {
         Wanted { list: Some(list), .. } => {
             let root = Arc::clone(&root);
@@ -47,6 +49,9 @@ pub(crate) async fn run(args: PlanArgs, context: &Context) -> Result<Exit, CliEr
         context.output.json(&document)?;
     } else {
         context.output.lines(&lines(&document, &out))?;
+    }
+    if let Some(hint) = hint.filter(|_| document.files.total == 0) {
+        context.output.hint(hint);
     }
     Ok(Exit::Done)
 }

@@ -17,7 +17,7 @@ use crate::args::{JobRef, PullArgs, TransferArgs};
 use crate::background;
 use crate::context::{Context, blocking};
 use crate::desk::Desk;
-use crate::ending::{summary, verdict};
+use crate::ending::{nothing_hint, summary, verdict};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::follow::{Followed, Until, follow};
@@ -171,7 +171,12 @@ impl Pull<'_> {
         }
         let told = summary(desk, job, received_before, self.begun.elapsed()).await;
         match told {
-            Ok(Some(line)) => self.context.output.note(&line),
+            Ok(Some(line)) => {
+                self.context.output.note(&line);
+                if let Some(hint) = nothing_hint(&job.query.source).filter(|_| job.files.total == 0) {
+                    self.context.output.hint(hint);
+                }
+            }
             Ok(None) => {}
             // The work is done all the same.
             Err(error) => tracing::info!(%error, "cannot sum the job up"),

@@ -92,8 +92,11 @@ fn errors(troubles: &[Trouble]) -> Vec<String> {
     for (index, trouble) in troubles.iter().take(MOST_TROUBLES).enumerate() {
         let title = if index == 0 { "errors" } else { "" };
         let Trouble { kind, host, count, example, .. } = trouble;
-        let last = human::short_moment(trouble.last_at);
-        lines.push(format!("{title:<9} {} {kind} at {host}, last {last}", human::count(*count)));
+        let [first, last] = [trouble.first_at, trouble.last_at].map(human::short_moment);
+        lines.push(format!(
+            "{title:<9} {} {kind} at {host}, first {first}, last {last}",
+            human::count(*count)
+        ));
         lines.push(format!("{:<9}   {}: {}", "", example.path, example.message));
         lines.push(format!("{:<9}   → {}", "", kind.advice()));
     }
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn what_failed_is_told_with_what_to_do() {
         insta::assert_snapshot!(errors(&[samples::trouble()]).join("\n"), @r"
-        errors    3 timeout at data.example, last 2026-11-22 21:00
+        errors    3 timeout at data.example, first 2026-11-22 21:00, last 2026-11-22 21:00
                     D/a: no answer within 60 s
                     → the server is too slow: fewer --connections, or a longer --timeout
         ");
