@@ -7,11 +7,32 @@ use std::fs;
 use std::io::{self, ErrorKind as IoKind};
 use std::path::Path;
 
-use skyhaul_model::{ErrorKind, FileError, JobPolicy, JobRecord};
+use skyhaul_model::{ErrorKind, FileError, JobKey, JobPolicy, JobRecord};
 use skyhaul_transfer::OutputRoot;
 
+use crate::roots::Disk;
+
+/// The disk as it is.
+pub(crate) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, job: &JobRecord) -> Result<OutputRoot, FileError> {
+        open_root(job)
+    }
+
+    fn obstacle(&self, root: &OutputRoot, policy: &JobPolicy) -> Option<FileError> {
+        obstacle(root, policy)
+    }
+
+    fn close(&self, root: OutputRoot, useless: Option<&JobKey>) -> io::Result<()> {
+        let dropped = useless.map_or(Ok(()), |key| root.drop_partials(key));
+        root.close();
+        dropped
+    }
+}
+
 /// Opens a job's output root; or why the job must wait. Blocking.
-pub(crate) fn open_root(job: &JobRecord) -> Result<OutputRoot, FileError> {
+fn open_root(job: &JobRecord) -> Result<OutputRoot, FileError> {
     let out = Path::new(&job.query.out);
     match is_without_data(out) {
         Err(error) => return Err(missing(out, &error)),
@@ -29,7 +50,7 @@ pub(crate) fn open_root(job: &JobRecord) -> Result<OutputRoot, FileError> {
 }
 
 /// Why a job must not write more now; none when nothing is in its way. Blocking, but a few cheap calls.
-pub(crate) fn obstacle(root: &OutputRoot, policy: &JobPolicy) -> Option<FileError> {
+fn obstacle(root: &OutputRoot, policy: &JobPolicy) -> Option<FileError> {
     if !root.is_there() {
         return Some(missing(root.path(), &io::Error::from(IoKind::NotFound)));
     }
@@ -48,6 +69,16 @@ fn is_without_data(out: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Why a job must wait whose disk has been asked and says nothing.
+pub(crate) fn unanswering(job: &JobRecord) -> FileError {
+    let message = format!(
+        "the disk of the output folder {} does not answer: see whether its drive or its server is there; the job goes on \
+         when it does",
+        job.query.out
+    );
+    FileError::new(ErrorKind::Disk, message)
 }
 
 fn missing(out: &Path, error: &io::Error) -> FileError {

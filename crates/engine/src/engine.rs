@@ -5,23 +5,25 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use skyhaul_http::Fetch;
-use skyhaul_model::{Intent, JobId, JobRecord};
+use skyhaul_model::{Intent, JobRecord};
 use skyhaul_queue::{Claim, ClaimFilter, ClaimRequest, ClaimedWindow, Queue, WindowOutcome};
 use skyhaul_transfer::Spare;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::RealDisk;
 use crate::hooks::Hooks;
-use crate::jobs::{InHand, Jobs};
+use crate::jobs::Jobs;
 use crate::kept_out::KeptOut;
 use crate::outcomes::forgive_gone;
 use crate::planning::Planning;
 use crate::progress::{Paces, Progress, Rate};
 use crate::publisher::Publisher;
 use crate::retention::Clearing;
+use crate::roots::Disk;
 use crate::roster::Roster;
-use crate::settings::{Ended, EngineError, OnFullDisk, Settings, WhenIdle};
+use crate::settings::{Ended, EngineError, Settings};
 use crate::standing::Rounds;
 use crate::tally::Tally;
 use crate::turns::{Turn, Turns};
@@ -82,10 +84,26 @@ impl Engine {
     /// An engine over `queue` that fetches through `fetch`.
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, fetch: Arc<dyn Fetch>, settings: Settings) -> Self {
+        Self::on(Arc::new(RealDisk), queue, fetch, settings)
+    }
+
+    /// An engine whose jobs' roots are on this disk.
+    pub(crate) fn on(
+        disk: Arc<dyn Disk>,
+        queue: Arc<dyn Queue>,
+        fetch: Arc<dyn Fetch>,
+        settings: Settings,
+    ) -> Self {
         let stop = CancellationToken::new();
         let tally = Arc::new(Tally::default());
         Self {
-            jobs: Jobs::new(Arc::clone(&queue), Arc::clone(&fetch), settings.policy.clone(), stop.clone()),
+            jobs: Jobs::new(
+                Arc::clone(&queue),
+                Arc::clone(&fetch),
+                disk,
+                settings.policy.clone(),
+                stop.clone(),
+            ),
             work: Work::new(
                 Arc::clone(&queue),
                 Arc::clone(&fetch),
@@ -166,34 +184,14 @@ impl Engine {
                 _ = tick.tick() => self.look_up().await?,
                 finished = self.work.next() => self.on_finished(finished?).await?,
                 published = self.publisher.next() => self.on_published(published?).await?,
+                sight = self.jobs.next_sight() => {
+                    let (job, sight) = sight?;
+                    self.on_sight(job, sight).await?;
+                }
                 settled = self.planning.settle_next() => settled?,
                 () = sleep_until(due) => {}
             }
         }
-    }
-
-    /// Lets running tasks come to their ends after the stop signal, and settles each.
-    async fn wind_down(&mut self, stop: &CancellationToken) -> Result<(), EngineError> {
-        self.planning.drain().await?;
-        while self.work.len() > 0 {
-            let finished = self.work.next().await?;
-            self.on_finished(finished).await?;
-        }
-        while !self.publisher.is_idle() {
-            let published = self.publisher.next().await?;
-            self.on_published(published).await?;
-        }
-        for claim in self.turns.give_up(|_| true) {
-            self.release(&claim).await?;
-        }
-        self.jobs.refresh().await?;
-        self.show_progress();
-        self.let_go_of_all().await?;
-        self.end_clearing().await?;
-        let wanted = self.wanted().await?;
-        self.hooks.note_ends(&wanted);
-        self.hooks.end(stop).await;
-        Ok(())
     }
 
     /// Claims windows and begins to list them.
@@ -227,9 +225,9 @@ impl Engine {
     }
 
     /// Claims files and begins to fetch them, unless publishing lags far behind.
-    async fn begin_files(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn begin_files(&mut self) -> Result<(), EngineError> {
         self.begin_waiting().await?;
-        let taken = self.work.len() + self.turns.waiting() + self.publisher.backlog() / 4;
+        let taken = self.work.going_on() + self.turns.waiting() + self.publishing() / 4;
         let mut room = self.settings.workers.saturating_sub(taken);
         while room > 0 {
             let begun = self.begin_some(room).await?;
@@ -273,17 +271,13 @@ impl Engine {
 
     /// Begins a file, has it wait for its turn, or gives it back where its job cannot go on.
     async fn begin_claimed(&mut self, claim: Claim, begun: &mut Begun) -> Result<(), EngineError> {
-        let job = match self.jobs.take(claim.file.job).await? {
-            Ok(job) if job.stop.is_cancelled() => return self.release(&claim).await,
-            Ok(job) if job.terms.are_tight() && begun.files >= A_FEW => return self.release(&claim).await,
-            Ok(job) => job,
-            Err(reason) => {
+        let job = match self.jobs.get(claim.file.job) {
+            Some(job) if job.stop.is_cancelled() => return self.release(&claim).await,
+            Some(job) if job.terms.are_tight() && begun.files >= A_FEW => return self.release(&claim).await,
+            Some(job) => job,
+            None => {
                 self.release(&claim).await?;
-                // It goes on by itself in a while.
-                if self.jobs.is_put_off(claim.file.job) {
-                    return Ok(());
-                }
-                return self.hold(claim.file.job, reason).await;
+                return self.begin_opening(claim.file.job).await;
             }
         };
         // One that cannot land anywhere is never dealt.
@@ -315,26 +309,6 @@ impl Engine {
         self.renewed_at = now;
         let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
         Ok(self.queue.renew(self.settings.owner, until).await?)
-    }
-
-    /// How the engine ends if nothing is left to do; none while there is something.
-    async fn nothing_left(&mut self) -> Result<Option<Ended>, EngineError> {
-        let busy = self.work.len() > 0 || !self.publisher.is_idle() || !self.planning.is_idle();
-        let wanted = match self.settings.when_idle {
-            WhenIdle::Wait => return Ok(None),
-            WhenIdle::Exit if busy => return Ok(None),
-            WhenIdle::Exit => self.wanted().await?,
-            // What is known of a job in hand costs nothing, and may be a tick old: it is asked for when all is quiet.
-            WhenIdle::ExitAfter(id) if busy && self.jobs.get(id).is_some_and(InHand::is_runnable) => {
-                return Ok(None);
-            }
-            WhenIdle::ExitAfter(id) => self.queue.job(id).await?.into_iter().collect(),
-            WhenIdle::StandBy(id) => match self.queue.job(id).await? {
-                Some(job) if job.intent == Intent::Run => return Ok(None),
-                halted => halted.into_iter().collect(),
-            },
-        };
-        Ok(end_of(&wanted, self.settings.on_full_disk))
     }
 
     /// The jobs that this engine is for.
@@ -369,21 +343,8 @@ impl Engine {
     }
 }
 
-/// How an engine ends that has only these jobs to care for; none while one of them can go on.
-fn end_of(wanted: &[JobRecord], on_full_disk: OnFullDisk) -> Option<Ended> {
-    if wanted.iter().any(is_runnable) {
-        return None;
-    }
-    let held: Option<(JobId, _)> =
-        wanted.iter().find_map(|job| Some((job.id, unfinished(job).then_some(job.hold.as_ref())??)));
-    match (held, on_full_disk) {
-        (None, _) => Some(Ended::Idle),
-        (Some((id, reason)), OnFullDisk::Stop) => Some(Ended::Held(id, reason.clone())),
-        (Some(_), OnFullDisk::Wait) => None,
-    }
-}
-
-fn unfinished(job: &JobRecord) -> bool {
+/// Whether a person wants a job done and it is not.
+pub(crate) fn unfinished(job: &JobRecord) -> bool {
     job.intent == Intent::Run && !job.is_settled()
 }
 
@@ -394,11 +355,11 @@ pub(crate) fn is_runnable(job: &JobRecord) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use skyhaul_model::{JobPolicy, NewWindow, Query, Source};
+    use skyhaul_model::{Intent, JobId, JobPolicy, NewWindow, Query, Source};
     use skyhaul_queue::{JobQueue, NewJob, PlanOutcome, PlanQueue, WorkQueue};
 
     use super::*;
-    use crate::nowhere::{idle, job_of_list, listed, settings, slice, window};
+    use crate::nowhere::{begin_files, idle, job_of_list, listed, settings, slice, take, window};
 
     #[tokio::test]
     async fn a_job_that_is_removed_before_its_listing_begins_does_not_end_the_engine() {
@@ -425,7 +386,7 @@ mod tests {
             let new = job_of_list("", dir.path());
             let policy = JobPolicy { request_interval_us, ..new.policy.clone() };
             listed(&engine, NewJob { policy, ..new }).await;
-            engine.begin_files().await.unwrap();
+            begin_files(&mut engine).await;
             assert_eq!(engine.work.len(), expected);
         }
     }
@@ -436,6 +397,7 @@ mod tests {
         let (mut engine, queue) = idle(settings());
         listed(&engine, job_of_list("", dir.path())).await;
         let first = queue.claim_files(engine.claim_request(1)).await.unwrap().remove(0);
+        take(&mut engine, first.file.job).await;
         engine.begin_claimed(first.clone(), &mut Begun::default()).await.unwrap();
         // The clock jumps to where the claim has expired.
         let ClaimRequest { until, .. } = engine.claim_request(1);
@@ -471,7 +433,7 @@ mod tests {
         let begun_of =
             |engine: &Engine, job| engine.work.shown().iter().filter(|shown| shown.job == job).count();
         while engine.work.len() + engine.turns.waiting() < settings().workers {
-            engine.begin_files().await.unwrap();
+            begin_files(&mut engine).await;
         }
         let (begun, waiting) = (begun_of(&engine, first), engine.turns.waiting());
         assert_eq!((begun_of(&engine, second), begun + waiting), (0, settings().workers));
@@ -481,7 +443,7 @@ mod tests {
             let finished = engine.work.next().await.unwrap();
             engine.on_finished(finished).await.unwrap();
         }
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert!(begun_of(&engine, second) >= waiting && engine.turns.waiting() == 0);
         queue.set_intent(second, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
     }
@@ -490,7 +452,8 @@ mod tests {
     async fn take_all_turns(engine: &mut Engine, job: JobId) {
         let request = ClaimRequest { filter: ClaimFilter::Jobs(vec![job]), ..engine.claim_request(100) };
         for claim in engine.queue.claim_files(request).await.unwrap() {
-            let root = Arc::clone(&engine.jobs.take(job).await.unwrap().unwrap().root);
+            take(engine, job).await;
+            let root = Arc::clone(&engine.jobs.get(job).unwrap().root);
             let path = root.final_path(claim.spec.path.as_ref().unwrap());
             assert!(matches!(engine.turns.take(path, claim), Turn::Now(_)));
         }
@@ -509,7 +472,7 @@ mod tests {
         let quarter = settings().workers / 4;
         // A round for each job that is found to wait, at most.
         for _ in 0..6 {
-            engine.begin_files().await.unwrap();
+            begin_files(&mut engine).await;
             assert!(engine.turns.waiting() <= quarter, "{} wait", engine.turns.waiting());
         }
         let active = queue.job(unrelated).await.unwrap().unwrap().files.active;
@@ -523,7 +486,7 @@ mod tests {
         let first = listed(&engine, job_of_list("a", dir.path())).await;
         take_all_turns(&mut engine, first).await;
         let low = listed(&engine, job_of_list("b", dir.path())).await;
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert!(engine.turns.waiting() > 0);
         engine.make_way(0).await.unwrap();
         assert!(engine.turns.waiting() > 0, "those of the same priority stay");
@@ -540,11 +503,11 @@ mod tests {
         let shut = listed(&engine, urgent).await;
         let key = queue.job(shut).await.unwrap().unwrap().key;
         engine.jobs.keep_shut([key].into_iter());
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         let record = queue.job(shut).await.unwrap().unwrap();
         assert_eq!((record.hold, record.files.active), (None, 0));
         let other = listed(&engine, job_of_list("b", dir.path())).await;
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert!(engine.jobs.get(other).is_some(), "it does not stand in the way of others");
         engine.queue.set_intent(other, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
         engine.jobs.refresh().await.unwrap();
@@ -553,9 +516,9 @@ mod tests {
             engine.on_finished(finished).await.unwrap();
         }
         engine.jobs.open_again();
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert_eq!(engine.work.len(), settings().workers);
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert_eq!(engine.jobs.put_off(), []);
     }
 
@@ -563,13 +526,15 @@ mod tests {
     async fn a_job_that_is_paused_waits_for_no_turn() {
         let dir = tempfile::tempdir().unwrap();
         let (mut engine, queue) = idle(settings());
-        listed(&engine, job_of_list("a", dir.path())).await;
+        let first = listed(&engine, job_of_list("a", dir.path())).await;
+        take(&mut engine, first).await;
         let second = listed(&engine, job_of_list("b", dir.path())).await;
-        engine.begin_files().await.unwrap();
+        take(&mut engine, second).await;
+        begin_files(&mut engine).await;
         assert!(engine.turns.waiting() > 0);
         queue.set_intent(second, Intent::Paused, Timestamp::UNIX_EPOCH).await.unwrap();
         engine.jobs.refresh().await.unwrap();
-        engine.begin_files().await.unwrap();
+        begin_files(&mut engine).await;
         assert_eq!(engine.turns.waiting(), 0);
         assert_eq!(queue.job(second).await.unwrap().unwrap().files.active, 0);
     }

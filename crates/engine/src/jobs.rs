@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
-use crate::disk::open_root;
 use crate::engine::is_runnable;
+use crate::roots::{Disk, Parts, Roots, Sight};
 use crate::terms::AllTerms;
 
 /// A job in hand.
@@ -41,6 +41,13 @@ impl InHand {
     }
 }
 
+/// A job in hand but for its root.
+struct Opening {
+    record: JobRecord,
+    terms: Arc<Terms>,
+    headers: HeaderMap,
+}
+
 /// What a job needs for planning.
 #[derive(Clone)]
 pub(crate) struct PlanningNeeds {
@@ -61,6 +68,9 @@ pub(crate) struct Jobs {
     terms: AllTerms,
     /// What stops the planning of each job.
     planned: HashMap<JobId, CancellationToken>,
+    roots: Roots,
+    /// Jobs whose roots are being opened.
+    opening: HashMap<JobId, Opening>,
     /// When jobs may be taken up again that are held for something that cannot be seen from here.
     patience: HashMap<JobId, Instant>,
 }
@@ -76,6 +86,7 @@ impl Jobs {
     pub(crate) fn new(
         queue: Arc<dyn Queue>,
         fetch: Arc<dyn Fetch>,
+        disk: Arc<dyn Disk>,
         policy: JobPolicy,
         stop: CancellationToken,
     ) -> Self {
@@ -89,6 +100,8 @@ impl Jobs {
             put_off: HashMap::new(),
             terms,
             planned: HashMap::new(),
+            roots: Roots::new(disk),
+            opening: HashMap::new(),
             patience: HashMap::new(),
         }
     }
@@ -96,21 +109,6 @@ impl Jobs {
     /// A record as it holds under the engine's own settings.
     pub(crate) fn held(&self, record: JobRecord) -> JobRecord {
         self.terms.held(record)
-    }
-
-    /// The job, opened if it was not in hand. The inner error is a reason to hold the job.
-    pub(crate) async fn take(&mut self, id: JobId) -> Result<Result<&InHand, FileError>, EngineError> {
-        if !self.in_hand.contains_key(&id) {
-            let Some(record) = self.queue.job(id).await? else { return Ok(Err(removed(id))) };
-            match self.open(record).await? {
-                Ok(job) => self.in_hand.insert(id, job),
-                Err(reason) => return Ok(Err(reason)),
-            };
-        }
-        match self.in_hand.get(&id) {
-            Some(job) => Ok(Ok(job)),
-            None => Err(skyhaul_queue::QueueError::NoSuchJob(id).into()),
-        }
     }
 
     /// What stops the planning of a job, whether it has files in hand or not.
@@ -209,11 +207,6 @@ impl Jobs {
         self.put_off.keys().copied().collect()
     }
 
-    /// Whether a job that was not taken in hand only has to wait until what was there before is put away.
-    pub(crate) fn is_put_off(&self, id: JobId) -> bool {
-        self.put_off.contains_key(&id)
-    }
-
     /// Leaves a job alone for a while: that its disk is well again would only show in another attempt.
     pub(crate) fn be_patient(&mut self, id: JobId) {
         self.patience.insert(id, Instant::now() + PATIENCE);
@@ -259,23 +252,27 @@ impl Jobs {
         }))
     }
 
-    async fn open(&mut self, record: JobRecord) -> Result<Result<InHand, FileError>, EngineError> {
-        let id = record.id;
-        match self.open_known(record).await {
+    /// Begins to open a job's root, unless it is in hand or has to wait for a moment. The inner error is a reason to hold
+    /// the job.
+    pub(crate) async fn begin_opening(&mut self, id: JobId) -> Result<Result<(), FileError>, EngineError> {
+        if self.in_hand.contains_key(&id) {
+            return Ok(Ok(()));
+        }
+        let Some(record) = self.queue.job(id).await? else { return Ok(Ok(())) };
+        match self.prepare(record).await {
             // Somebody has removed it since its record was read.
-            Err(EngineError::Queue(QueueError::NoSuchJob(_))) => Ok(Err(removed(id))),
-            opened => opened,
+            Err(EngineError::Queue(QueueError::NoSuchJob(_))) => Ok(Ok(())),
+            prepared => prepared,
         }
     }
 
-    async fn open_known(&mut self, record: JobRecord) -> Result<Result<InHand, FileError>, EngineError> {
+    async fn prepare(&mut self, record: JobRecord) -> Result<Result<(), FileError>, EngineError> {
         let id = record.id;
         let record = self.terms.held(record);
+        self.put_off.insert(id, record.key.clone());
         if self.is_shut(id, &record.key) {
-            self.put_off.insert(id, record.key);
-            return Ok(Err(put_away()));
+            return Ok(Ok(()));
         }
-        self.put_off.remove(&id);
         let headers = match header_map(&self.queue.secret_headers(id).await?) {
             Ok(headers) => headers,
             Err(reason) => return Ok(Err(reason)),
@@ -284,26 +281,69 @@ impl Jobs {
             return Ok(Err(without_list()));
         }
         let terms = self.terms.of(&*self.queue, &record).await?;
-        let job = record.clone();
-        let opened = tokio::task::spawn_blocking(move || open_root(&job)).await?;
-        let stop = self.stop.child_token();
-        Ok(opened.map(|root| InHand { record, terms, root: Arc::new(root), headers, stop, removed: false }))
+        self.roots.open(&record);
+        self.opening.insert(id, Opening { record, terms, headers });
+        Ok(Ok(()))
+    }
+
+    /// Takes a job in hand whose root is open.
+    pub(crate) fn opened(&mut self, id: JobId, root: OutputRoot) {
+        if let Some(Opening { record, terms, headers }) = self.opening.remove(&id) {
+            let (root, stop) = (Arc::new(root), self.stop.child_token());
+            self.in_hand.insert(id, InHand { record, terms, root, headers, stop, removed: false });
+        }
+    }
+
+    /// Forgets a job whose root cannot be opened.
+    pub(crate) fn not_opened(&mut self, id: JobId) {
+        self.opening.remove(&id);
+    }
+
+    /// Has the roots looked at of all jobs in hand that are not held.
+    pub(crate) fn look_at_roots(&mut self) {
+        for job in self.in_hand.values().filter(|job| job.record.hold.is_none()) {
+            self.roots.look(&job.record, &job.root, None);
+        }
+    }
+
+    /// Has the root looked at of a job in hand, which gives out no files meanwhile: it is to be held, for this reason if
+    /// no better one is found.
+    pub(crate) fn look_at(&mut self, id: JobId, reason: FileError) {
+        if let Some(job) = self.in_hand.get(&id) {
+            self.roots.look(&job.record, &job.root, Some(reason));
+            self.put_off.insert(id, job.record.key.clone());
+        }
+    }
+
+    /// Waits for the end of the next step on a root; pends while there is none.
+    pub(crate) async fn next_sight(&mut self) -> Result<(JobId, Sight), EngineError> {
+        self.roots.next().await
+    }
+
+    /// Whether no step is being made on any root.
+    pub(crate) fn are_roots_idle(&self) -> bool {
+        self.roots.are_idle()
+    }
+
+    /// The jobs whose disks do not answer. To be asked once a round.
+    pub(crate) fn hanging(&mut self) -> Vec<JobId> {
+        self.roots.hanging()
+    }
+
+    /// Begins to close the root of a job that was let go.
+    pub(crate) fn close(&mut self, id: JobId, key: JobKey, root: OutputRoot, parts: Parts) {
+        self.roots.close(id, key, root, parts);
     }
 
     /// Whether a job would share partial files with an earlier one that is still in hand, or find its own removed.
     fn is_shut(&self, id: JobId, key: &JobKey) -> bool {
         let shares = |other: &InHand| other.record.id != id && other.record.key == *key;
-        self.shut.contains(key) || self.in_hand.values().any(shares)
+        self.shut.contains(key) || self.roots.are_busy_with(key) || self.in_hand.values().any(shares)
     }
 }
 
 fn removed(id: JobId) -> FileError {
     FileError::new(ErrorKind::Disk, format!("job {id} was removed"))
-}
-
-/// A job that was removed has its last work ended before its successor begins.
-fn put_away() -> FileError {
-    FileError::new(ErrorKind::Disk, "an earlier job for the same files is still being put away")
 }
 
 /// The list comes right behind the job; it is missing for longer only when its command broke off in between.
@@ -330,11 +370,29 @@ mod tests {
     use skyhaul_queue::{JobQueue, MemoryQueue};
 
     use super::*;
-    use crate::nowhere::{Nowhere, job_of_list};
+    use crate::disk::RealDisk;
+    use crate::nowhere::{Nowhere, idle, job_of_list, see, settings};
 
     fn jobs_of(queue: &Arc<MemoryQueue>) -> Jobs {
         let policy = JobPolicy::default();
-        Jobs::new(Arc::clone(queue) as _, Arc::new(Nowhere), policy, CancellationToken::new())
+        Jobs::new(
+            Arc::clone(queue) as _,
+            Arc::new(Nowhere),
+            Arc::new(RealDisk),
+            policy,
+            CancellationToken::new(),
+        )
+    }
+
+    /// Begins to open a job's root, and waits for that; whether it was begun.
+    async fn open(jobs: &mut Jobs, id: JobId) -> bool {
+        assert_eq!(jobs.begin_opening(id).await.unwrap(), Ok(()));
+        if jobs.are_roots_idle() {
+            return false;
+        }
+        let (_, Sight::Opened(root)) = jobs.next_sight().await.unwrap() else { panic!("it was opened") };
+        jobs.opened(id, root.unwrap());
+        true
     }
 
     #[tokio::test]
@@ -344,23 +402,32 @@ mod tests {
         let mut jobs = jobs_of(&queue);
         let new = || job_of_list("d", dir.path());
         let first = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
-        assert!(jobs.take(first).await.unwrap().is_ok());
+        assert!(open(&mut jobs, first).await);
         queue.remove_job(first).await.unwrap();
         let second = queue.create_job(new(), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
-        assert_eq!(jobs.take(second).await.unwrap().err(), Some(put_away()));
-        jobs.let_go(first).unwrap();
-        assert!(jobs.take(second).await.unwrap().is_ok());
+        assert!(!open(&mut jobs, second).await);
+        let InHand { root, record, .. } = jobs.let_go(first).unwrap();
+        jobs.close(first, record.key, Arc::into_inner(root).unwrap(), Parts::Useless);
+        assert_eq!(jobs.begin_opening(second).await.unwrap(), Ok(()));
+        assert!(jobs.put_off().contains(&second));
+        assert!(jobs.opening.is_empty(), "its predecessor's root is being closed");
+        assert!(matches!(jobs.next_sight().await.unwrap(), (id, Sight::Closed(Ok(()))) if id == first));
+        assert!(open(&mut jobs, second).await);
     }
 
     #[tokio::test]
     async fn a_job_that_is_removed_while_it_is_opened_is_no_trouble_of_the_engine() {
         let dir = tempfile::tempdir().unwrap();
-        let queue = Arc::new(MemoryQueue::new());
+        let (mut engine, queue) = idle(settings());
         let id =
             queue.create_job(job_of_list("d", dir.path()), jiff::Timestamp::UNIX_EPOCH).await.unwrap().id;
-        let record = queue.job(id).await.unwrap().unwrap();
+        engine.begin_opening(id).await.unwrap();
         queue.remove_job(id).await.unwrap();
-        assert_eq!(jobs_of(&queue).open(record).await.unwrap().err(), Some(removed(id)));
+        see(&mut engine).await;
+        assert!(engine.jobs.get(id).unwrap().removed);
+        engine.let_go_of_settled();
+        see(&mut engine).await;
+        assert!(!dir.path().join(".skyhaul").exists());
     }
 
     #[tokio::test]

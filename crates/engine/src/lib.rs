@@ -5,6 +5,8 @@
 
 mod announce;
 mod disk;
+mod disks;
+mod ending;
 mod engine;
 mod hooks;
 mod jobs;
@@ -18,6 +20,7 @@ mod planning;
 mod progress;
 mod publisher;
 mod retention;
+mod roots;
 mod roster;
 mod scope;
 mod settings;

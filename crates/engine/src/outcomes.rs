@@ -1,11 +1,10 @@
 //! What the ends of tasks mean for the queue.
 
 use jiff::Timestamp;
-use skyhaul_model::{ErrorKind, FileError, JobId, JobPolicy, RelPath, host_of};
+use skyhaul_model::{ErrorKind, JobPolicy, RelPath, host_of};
 use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, Known, QueueError, Received};
-use skyhaul_transfer::{Cost, End, Failure, Recovery};
+use skyhaul_transfer::{End, Failure, Recovery};
 
-use crate::disk::obstacle;
 use crate::engine::Engine;
 use crate::publisher::{Published, Ready, complete};
 use crate::settings::EngineError;
@@ -95,24 +94,7 @@ impl Engine {
         self.give_back(Received { file: claim.file, received: claim.received, seal_lost: false }).await
     }
 
-    /// Holds a job back for a reason that is not a person's.
-    pub(crate) async fn hold(&mut self, job: JobId, reason: FileError) -> Result<(), EngineError> {
-        // Every worker of the job finds out; the first one says it all.
-        if self.queue.job(job).await?.is_none_or(|known| known.hold.is_some()) {
-            return Ok(());
-        }
-        // What is wrong with the whole root says more than what a worker ran into.
-        let seen = self.jobs.get(job).and_then(|job| obstacle(&job.root, &job.record.policy));
-        if seen.is_none() {
-            self.jobs.be_patient(job);
-        }
-        let reason = seen.unwrap_or(reason);
-        tracing::warn!(job = job.0, reason = %reason.message, "holding the job");
-        forgive_gone(self.queue.set_hold(job, Some(reason)).await)?;
-        self.jobs.refresh().await
-    }
-
-    async fn on_failure(&mut self, claim: &Claim, mut failure: Failure) -> Result<(), EngineError> {
+    async fn on_failure(&mut self, claim: &Claim, failure: Failure) -> Result<(), EngineError> {
         tracing::debug!(
             job = claim.file.job.0, path = claim.spec.path.as_ref().map_or("", RelPath::as_str),
             host = host_of(&claim.spec.url), kind = %failure.error.kind, message = %failure.error.message,
@@ -121,9 +103,6 @@ impl Engine {
         self.tally.note(|counts| counts.failure(failure.error.kind));
         let policy =
             self.jobs.get(claim.file.job).map_or_else(JobPolicy::default, |job| job.record.policy.clone());
-        if failure.error.kind == ErrorKind::Disk && self.has_lost_its_root(claim.file.job) {
-            failure.cost = Cost::DiskHold;
-        }
         match self.work.judge(claim, failure, &policy, Timestamp::now()) {
             // What was done stays done, whatever became of the server's copy.
             Verdict::Fail(attempt)
@@ -144,10 +123,6 @@ impl Engine {
                 self.hold(claim.file.job, reason).await
             }
         }
-    }
-
-    fn has_lost_its_root(&self, job: JobId) -> bool {
-        self.jobs.get(job).is_some_and(|job| !job.root.is_there())
     }
 
     async fn give_back(&self, received: Received) -> Result<(), EngineError> {

@@ -49,16 +49,20 @@ pub struct InFlight {
 }
 
 impl Progress {
+    /// The jobs that are kept out by hosts alone: their queue does not know that they are held.
+    pub fn kept_out(&self) -> impl Iterator<Item = &JobRecord> {
+        // Of disks the queue knows, and newer.
+        self.jobs.iter().filter(|job| job.hold.as_ref().is_some_and(|reason| reason.kind != ErrorKind::Disk))
+    }
+
     /// The record as it is shown: one that is kept out by hosts alone is held without its queue's knowing.
     #[must_use]
     pub fn shown(&self, job: JobRecord) -> JobRecord {
         if !is_runnable(&job) {
             return job;
         }
-        let shown = self.jobs.iter().find(|shown| shown.id == job.id);
-        let hold = shown.and_then(|shown| shown.hold.clone());
-        // Of disks the queue knows, and newer.
-        JobRecord { hold: hold.filter(|reason| reason.kind != ErrorKind::Disk), ..job }
+        let hold = self.kept_out().find(|shown| shown.id == job.id).and_then(|shown| shown.hold.clone());
+        JobRecord { hold, ..job }
     }
 }
 

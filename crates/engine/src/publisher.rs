@@ -3,13 +3,15 @@
 //! While one batch is on its way the next gathers, so that the slower the disk syncs, the more files
 //! share a sync. A crash may leave sealed files unpublished; their next claim says so.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::FileError;
+use skyhaul_model::{FileError, JobId};
 use skyhaul_queue::{Claim, FileRef, Queue};
 use skyhaul_transfer::{Whole, publish, sync_data};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::EngineError;
 use crate::outcomes::forgive_gone;
@@ -30,48 +32,73 @@ pub(crate) struct Published {
     pub(crate) result: Result<(), FileError>,
 }
 
-/// The files on their way to their final paths.
+/// The files on their way to their final paths: one batch at a time for each root, so that a disk that hangs holds up
+/// its own alone.
 pub(crate) struct Publisher {
     queue: Arc<dyn Queue>,
+    lanes: HashMap<PathBuf, Lane>,
+    batches: JoinSet<(PathBuf, Batch)>,
+}
+
+/// How a batch ended.
+type Batch = Result<Vec<Published>, EngineError>;
+
+/// The files of one root.
+#[derive(Default)]
+struct Lane {
     waiting: Vec<Ready>,
-    batch: Option<JoinHandle<Result<Vec<Published>, EngineError>>>,
+    /// The jobs of those in the batch on its way.
+    at_work: Vec<JobId>,
 }
 
 impl Publisher {
     pub(crate) fn new(queue: Arc<dyn Queue>) -> Self {
-        Self { queue, waiting: Vec::new(), batch: None }
+        Self { queue, lanes: HashMap::new(), batches: JoinSet::new() }
     }
 
     pub(crate) fn add(&mut self, ready: Ready) {
-        self.waiting.push(ready);
-        self.begin_batch();
+        let root = ready.whole.root_path().to_owned();
+        self.lanes.entry(root.clone()).or_default().waiting.push(ready);
+        self.begin_batch(root);
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.batch.is_none() && self.waiting.is_empty()
+    /// How many files are not published yet.
+    pub(crate) fn len(&self) -> usize {
+        self.count(|_| true)
     }
 
-    /// Files that are not published yet and wait for the batch before theirs.
-    pub(crate) fn backlog(&self) -> usize {
-        self.waiting.len()
+    /// How many files of such jobs are not published yet.
+    pub(crate) fn count(&self, is_meant: impl Fn(JobId) -> bool) -> usize {
+        let waiting = self.lanes.values().flat_map(|lane| &lane.waiting).map(|ready| ready.claim.file.job);
+        let at_work = self.lanes.values().flat_map(|lane| lane.at_work.iter().copied());
+        waiting.chain(at_work).filter(|job| is_meant(*job)).count()
     }
 
-    /// Waits for the batch on its way; pends while there is none.
+    /// Waits for the next batch to end; pends while there is none.
     pub(crate) async fn next(&mut self) -> Result<Vec<Published>, EngineError> {
-        let Some(batch) = self.batch.as_mut() else { return std::future::pending().await };
-        let published = batch.await;
-        self.batch = None;
-        self.begin_batch();
-        published?
+        let Some(ended) = self.batches.join_next().await else { return std::future::pending().await };
+        let (root, published) = ended?;
+        if let Some(lane) = self.lanes.get_mut(&root) {
+            lane.at_work.clear();
+        }
+        self.begin_batch(root);
+        published
     }
 
-    fn begin_batch(&mut self) {
-        if self.batch.is_some() || self.waiting.is_empty() {
+    fn begin_batch(&mut self, root: PathBuf) {
+        let Some(lane) = self.lanes.get_mut(&root) else { return };
+        if !lane.at_work.is_empty() {
             return;
         }
-        let rest = self.waiting.split_off(self.waiting.len().min(BATCH_FILES));
-        let ready = std::mem::replace(&mut self.waiting, rest);
-        self.batch = Some(tokio::spawn(publish_batch(Arc::clone(&self.queue), ready)));
+        if lane.waiting.is_empty() {
+            self.lanes.remove(&root);
+            return;
+        }
+        let rest = lane.waiting.split_off(lane.waiting.len().min(BATCH_FILES));
+        let ready = std::mem::replace(&mut lane.waiting, rest);
+        lane.at_work = ready.iter().map(|ready| ready.claim.file.job).collect();
+        let queue = Arc::clone(&self.queue);
+        self.batches.spawn(async move { (root, publish_batch(queue, ready).await) });
     }
 }
 

@@ -13,7 +13,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::drop_partials;
 use crate::engine::Engine;
-use crate::outcomes::forgive_gone;
 use crate::settings::EngineError;
 
 /// Jobs that are cleared away by one task, at most.
@@ -82,8 +81,9 @@ impl Engine {
 
     /// Forgets a job, unless somebody has told it to go on while its disk took its time.
     async fn forget(&self, id: JobId, age: Duration, now: Timestamp) -> Result<(), EngineError> {
-        if let Some(job) = self.still_old(id, age, now).await? {
-            forgive_gone(self.queue.remove_job(id).await)?;
+        let Some(job) = self.still_old(id, age, now).await? else { return Ok(()) };
+        // Whoever tells it to go on at this moment is not to lose that.
+        if self.queue.remove_unchanged(&job).await? {
             let out = job.query.out;
             tracing::info!(job = id.0, %out, "forgot a job that ended long ago (forget-after); its files stay");
         }
@@ -182,7 +182,8 @@ mod tests {
         let wanted = engine.wanted().await.unwrap();
         engine.forget_old(&wanted).await.unwrap();
         assert_eq!(queue.jobs().await.unwrap().len(), 2);
-        assert!(engine.jobs.take(resumed).await.unwrap().is_err(), "its partial files are being removed");
+        engine.begin_opening(resumed).await.unwrap();
+        assert!(engine.jobs.are_roots_idle(), "its partial files are being removed");
         answer.send(()).unwrap();
         look_till_clear(&mut engine).await;
         let left: Vec<_> = queue.jobs().await.unwrap().into_iter().map(|job| job.id).collect();

@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::{Intent, JobId, JobRecord, Plan};
+use skyhaul_model::{Intent, JobRecord, Plan};
 use skyhaul_queue::PlanOutcome;
 
-use crate::disk::obstacle;
 use crate::engine::{Engine, TICK, is_runnable};
-use crate::jobs::InHand;
 use crate::outcomes::forgive_gone;
 use crate::progress::{Progress, eta_s};
-use crate::settings::{EngineError, OnFullDisk};
+use crate::settings::EngineError;
 
 /// Ticks between two rounds of what may be a second late.
 const TICKS_A_ROUND: u64 = 4;
@@ -40,7 +38,7 @@ impl Engine {
             self.beside = self.beside(&wanted);
         }
         self.ticks += 1;
-        self.let_go_of_settled().await?;
+        self.let_go_of_settled();
         self.show_progress();
         Ok(())
     }
@@ -87,30 +85,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Holds jobs whose disk is full or gone, and lets those go on that have nothing in their way any more.
-    async fn watch_disks(&mut self, wanted: &[JobRecord]) -> Result<(), EngineError> {
-        let stuck = |job: &InHand| Some((job.record.id, obstacle(&job.root, &job.record.policy)?));
-        let stuck: Vec<_> =
-            self.jobs.iter().filter(|job| job.record.hold.is_none()).filter_map(stuck).collect();
-        for (job, reason) in stuck {
-            self.hold(job, reason).await?;
-        }
-        if self.settings.on_full_disk == OnFullDisk::Stop {
-            return Ok(());
-        }
-        // A held job is let go of once its work has ended: what opens its root anew looks at everything.
-        for job in wanted.iter().filter(|job| job.hold.is_some()) {
-            if !self.jobs.may_look_again(job.id) {
-                continue;
-            }
-            let reason = self.jobs.take(job.id).await?.err();
-            if reason != job.hold {
-                forgive_gone(self.queue.set_hold(job.id, reason).await)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The jobs that have no files in work but are to be shown: those that are listed, that are held, and that
     /// stand by.
     fn beside(&self, wanted: &[JobRecord]) -> Vec<JobRecord> {
@@ -120,48 +94,6 @@ impl Engine {
             is_open && (is_listed || job.hold.is_some()) || job.next_listing_at().is_some()
         };
         wanted.iter().filter(|job| is_shown(job)).take(MOST_BESIDE).cloned().collect()
-    }
-
-    /// Closes the output roots of jobs that are over, with their partial files where those are of no use, and
-    /// those of held jobs, so that their disks can be unmounted and are looked at anew.
-    async fn let_go_of_settled(&mut self) -> Result<(), EngineError> {
-        for id in self.jobs.ids() {
-            let over = self.jobs.get(id).is_some_and(|job| {
-                let out_of_work = Arc::strong_count(&job.root) == 1;
-                let is_over = job.record.is_settled() || job.record.intent == Intent::Cancelled;
-                out_of_work && (is_over || job.record.hold.is_some() || job.removed)
-            });
-            if over {
-                self.let_go(id).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes every output root: the engine ends.
-    pub(crate) async fn let_go_of_all(&mut self) -> Result<(), EngineError> {
-        for id in self.jobs.ids() {
-            self.let_go(id).await?;
-        }
-        Ok(())
-    }
-
-    async fn let_go(&mut self, id: JobId) -> Result<(), EngineError> {
-        let Some(job) = self.jobs.let_go(id) else { return Ok(()) };
-        let Some(root) = Arc::into_inner(job.root) else { return Ok(()) };
-        // A failed file's part may still be of use when a person asks for another go.
-        let finished = job.record.is_settled() && job.record.files.failed == 0;
-        let useless = finished || job.record.intent == Intent::Cancelled || job.removed;
-        let key = job.record.key;
-        let closed = tokio::task::spawn_blocking(move || {
-            let dropped = if useless { root.drop_partials(&key) } else { Ok(()) };
-            root.close();
-            dropped
-        });
-        if let Err(error) = closed.await? {
-            tracing::warn!(job = id.0, %error, "cannot remove the partial files");
-        }
-        Ok(())
     }
 
     /// Publishes a snapshot for whoever watches.

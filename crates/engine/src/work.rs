@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use skyhaul_http::{Fetch, Treated, Treatment};
-use skyhaul_model::{Decision, FileError, JobPolicy, RetryPolicy};
+use skyhaul_model::{Decision, ErrorKind, FileError, JobPolicy, RetryPolicy};
 use skyhaul_queue::{AttemptEnd, Claim, FailedAttempt, FileRef, Known, Queue, QueueError, Received};
-use skyhaul_transfer::{Assignment, Cost, End, Failure, Meter, Recovery, Spare, recover, transfer};
+use skyhaul_transfer::{
+    Assignment, Cost, End, Failure, Meter, OutputRoot, Recovery, Spare, recover, transfer,
+};
 use skyhaul_verify::Digest;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
@@ -86,8 +88,14 @@ impl Work {
         }
     }
 
+    /// How many have not ended, those included whose disk hangs.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// How many go on: those that were told to stop take nobody's room, however long their disk needs for it.
+    pub(crate) fn going_on(&self) -> usize {
+        self.in_work.values().filter(|slot| !slot.stop.is_cancelled()).count()
     }
 
     /// Begins a claimed file, whose turn it is: looks after its sealed bytes, or transfers it.
@@ -116,7 +124,10 @@ impl Work {
                 let list = job.record.policy.checksums.as_ref().map(|_| Arc::clone(&self.queue));
                 self.tasks.spawn(async move {
                     let what = match demand(list, &claim, &mut assignment).await {
-                        Ok(()) => What::Transferred(transfer(&fetch, &assignment, &meter, &stop).await),
+                        Ok(()) => {
+                            let end = transfer(&fetch, &assignment, &meter, &stop).await;
+                            What::Transferred(held_if_lost(end, assignment.root).await)
+                        }
                         Err(error) => What::Broken(error),
                     };
                     Finished { claim, what, took: begun.elapsed() }
@@ -257,6 +268,18 @@ async fn demand(
     let Some(list) = list else { return Ok(()) };
     assignment.digests.extend(listed_digests(&*list, claim.file.job, &assignment.path).await?);
     Ok(())
+}
+
+/// A disk that refuses because it has gone away costs the file nothing.
+async fn held_if_lost(end: End, root: Arc<OutputRoot>) -> End {
+    match end {
+        End::Failed(failure) if failure.error.kind == ErrorKind::Disk => {
+            let is_lost = spawn_blocking(move || !root.is_there()).await.unwrap_or(false);
+            let cost = if is_lost { Cost::DiskHold } else { failure.cost };
+            End::Failed(Failure { cost, ..failure })
+        }
+        other => other,
+    }
 }
 
 fn attempt(claim: &Claim, failure: Failure, failures: u32, end: AttemptEnd) -> FailedAttempt {

@@ -410,6 +410,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_gives_up_while_a_host_is_away_has_waited_for_it() {
+        let config = HttpConfig { outage: Duration::from_secs(10), ..HttpConfig::default() };
+        let rig = rig(&config, &[OK, Step::Refuse]);
+        whole(&rig.fetch).await.unwrap();
+        while whole(&rig.fetch).await.is_err_and(|error| error.is_outage()) {}
+        let waits = rig.hosts.status(Timestamp::UNIX_EPOCH)[0].waits;
+        assert!((9..12).contains(&waits.away.as_secs()), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn short_patience_with_a_host_that_is_away_does_not_wait_behind_a_long_one() {
         let rig = rig(&HttpConfig { connections: 1, ..HttpConfig::default() }, &[OK, Step::Refuse]);
         whole(&rig.fetch).await.unwrap();

@@ -191,7 +191,7 @@ impl Host {
                 Ok(admission) => return admission,
                 Err(delay) => delay,
             };
-            let begun = Instant::now();
+            let _noted = Waiting { host: self, reason: delay.reason, begun: Instant::now() };
             match delay.until {
                 Some(until) => {
                     // Being told early, or waking late, only asks again.
@@ -199,7 +199,6 @@ impl Host {
                 }
                 None => queue.changed.notified().await,
             }
-            *lock(&self.door).waits.of(delay.reason) += begun.elapsed();
         }
     }
 
@@ -293,6 +292,19 @@ impl Host {
             counters: self.tally.snapshot(),
             waits: door.waits,
         }
+    }
+}
+
+/// A wait of who is next. It is noted however it ends: who gives up has waited the longest.
+struct Waiting<'a> {
+    host: &'a Host,
+    reason: Reason,
+    begun: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *lock(&self.host.door).waits.of(self.reason) += self.begun.elapsed();
     }
 }
 

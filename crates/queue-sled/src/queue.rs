@@ -272,6 +272,11 @@ impl WorkQueue for SledQueue {
         self.owner.call(move |keeper| Ok(keeper.next_due(&filter))).await
     }
 
+    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
+        let seen = seen.clone();
+        self.owner.call(move |keeper| keeper.remove_unchanged(&seen)).await
+    }
+
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
         let path = self.owner.call(move |keeper| keeper.checksums_path(id)).await?;
         blocking(move || disk::length(&path)).await

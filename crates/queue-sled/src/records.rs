@@ -128,7 +128,7 @@ impl Board {
 
 impl Snapshot {
     /// The record as people see it.
-    fn record(&self) -> JobRecord {
+    pub(crate) fn record(&self) -> JobRecord {
         let Settings { name, priority, policy, hold } = self.facts.settings.clone();
         JobRecord {
             id: self.id,

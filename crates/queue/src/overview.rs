@@ -43,6 +43,15 @@ impl Totals {
         self.files
     }
 
+    /// Counts a job in another state, for who knows more of it than the queue.
+    pub fn restate(&mut self, from: JobState, to: JobState) {
+        // They may have been counted at another moment than the job was looked at.
+        if let Some(fewer) = self.jobs[from as usize].checked_sub(1) {
+            self.jobs[from as usize] = fewer;
+            self.jobs[to as usize] += 1;
+        }
+    }
+
     /// Counts a job in.
     pub fn add(&mut self, state: JobState, files: &FileCounts) {
         self.change(state, files, |sum, part| *sum += part);

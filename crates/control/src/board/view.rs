@@ -161,6 +161,20 @@ impl Lines {
     }
 }
 
+/// How many jobs are in each state, as they are shown.
+fn counts(board: &Board, progress: &Progress) -> [usize; STATES.len()] {
+    let mut counts = board.counts;
+    for job in progress.kept_out() {
+        let Some(known) = board.jobs.iter().find(|known| known.id == job.id) else { continue };
+        let place = |state| STATES.iter().position(|&other| other == state);
+        if let (Some(was), Some(is)) = (place(known.state()), place(progress.shown(known.clone()).state())) {
+            counts[was] -= 1;
+            counts[is] += 1;
+        }
+    }
+    counts
+}
+
 impl View {
     /// What a lens shows. The engine's own records are newer than the board's; `job` is the newest of the one
     /// seen in detail.
@@ -181,7 +195,7 @@ impl View {
         let seen = lines.places.iter().skip(lens.from).take(lens.count);
         Self {
             summary: Summary {
-                jobs: lines.board.counts,
+                jobs: counts(&lines.board, progress),
                 rate_bytes_per_s: progress.rate_bytes_per_s,
                 files_per_s: (progress.files_per_s * 10.0).round() / 10.0,
                 in_flight: progress.in_flight.len(),
@@ -277,6 +291,21 @@ mod tests {
 
     fn news(now: &View, before: Option<&View>) -> Value {
         serde_json::to_value(now.news(before)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn jobs_that_hosts_keep_out_are_counted_as_they_are_shown() {
+        let board = board(3).await;
+        let away = FileError::new(ErrorKind::Connection, "h.example does not answer");
+        let held = |place: usize, kind| {
+            let hold = Some(FileError { kind, ..away.clone() });
+            JobRecord { hold, ..board.jobs[place].clone() }
+        };
+        let jobs = vec![held(0, ErrorKind::Connection), held(1, ErrorKind::Disk)];
+        let progress = Progress { jobs, ..Progress::default() };
+        let counts = &news(&view(&Lens::default(), &board, &progress), None)["summary"]["jobs"];
+        // Of what is held for its disk the queue tells itself.
+        assert_eq!((&counts["paused"], &counts["planning"]), (&json!(1), &json!(2)));
     }
 
     #[tokio::test]

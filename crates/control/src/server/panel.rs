@@ -75,8 +75,14 @@ pub(crate) fn set_limits(desk: &Desk, wanted: LimitsBody) -> Reply {
 /// The metrics, as they are at this moment.
 pub(crate) async fn metrics(desk: &Desk) -> Reply {
     let usage = tokio::task::spawn_blocking(Usage::current).await.ok().flatten();
-    let jobs = desk.queue.overview(metrics::JOBS_MAX).await?;
+    let mut jobs = desk.queue.overview(metrics::JOBS_MAX).await?;
     let progress = Arc::clone(&desk.engine.progress.borrow());
+    // Told as they are shown everywhere else.
+    for job in progress.kept_out() {
+        if let Some(known) = desk.queue.job(job.id).await? {
+            jobs.totals.restate(known.state(), progress.shown(known).state());
+        }
+    }
     let instruments = &desk.engine.instruments;
     let facts = Facts {
         info: &desk.info(),

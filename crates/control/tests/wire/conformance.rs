@@ -204,6 +204,9 @@ impl WorkQueue for Through {
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
         self.queue.next_due(filter).await
     }
+    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
+        self.queue.remove_unchanged(seen).await
+    }
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
         self.queue.checksums_len(id).await
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skyhaul_model::{FileError, Intent, JobId, NewWindow, Plan};
+use skyhaul_model::{FileError, Intent, JobId, JobRecord, NewWindow, Plan};
 use skyhaul_queue::{Created, JobUpdate, NewJob, QueueError, Requeued, Result, SecretHeader};
 
 use super::Keeper;
@@ -128,6 +128,15 @@ impl Keeper {
         let cleared = self.index.clear_job(id);
         self.or_stop(cleared)?;
         self.dir.forget_job(id)
+    }
+
+    /// Forgets the job unless it has changed since it was seen so.
+    pub(crate) fn remove_unchanged(&mut self, seen: &JobRecord) -> Result<bool> {
+        let is_unchanged = self.jobs.get(&seen.id).is_some_and(|job| job.snapshot().record() == *seen);
+        if is_unchanged {
+            self.remove_job(seen.id)?;
+        }
+        Ok(is_unchanged)
     }
 
     pub(crate) fn secret_headers(&self, id: JobId) -> Result<Vec<SecretHeader>> {

@@ -136,6 +136,30 @@ pub async fn a_removed_job_is_gone_and_its_number_too(queue: &dyn Queue) {
     assert_eq!(job(queue, kept).await.files.total, 2);
 }
 
+/// Whatever anybody wanted of a job after it was looked at keeps it.
+pub async fn a_job_that_has_changed_since_it_was_seen_is_not_removed(queue: &dyn Queue) {
+    let id = listed(queue, "a", 0..2).await;
+    let lost = claim(queue, 1, 1).await[0].file;
+    queue.fail(vec![super::fixture::failed(lost, crate::AttemptEnd::GiveUp)], at(1)).await.unwrap();
+    let seen = job(queue, id).await;
+    queue.set_intent(id, Intent::Paused, at(2)).await.unwrap();
+    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "paused");
+    queue.set_intent(id, Intent::Run, at(2)).await.unwrap();
+    queue.requeue_failed(id).await.unwrap();
+    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "tried again");
+    let seen = job(queue, id).await;
+    queue.relist(id, None, Recheck::Done).await.unwrap();
+    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "listed again");
+    let seen = job(queue, id).await;
+    let update = JobUpdate { priority: Some(9), ..JobUpdate::default() };
+    queue.update_job(id, update).await.unwrap();
+    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "ranked anew");
+    let seen = job(queue, id).await;
+    assert!(queue.remove_unchanged(&seen).await.unwrap());
+    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "it is gone already");
+    assert_eq!(queue.job(id).await.unwrap(), None);
+}
+
 /// A finishing time is that of the step that ended the job, its cancelling being one, and goes when the job goes on.
 pub async fn finishing_times_are_set_once_and_cleared(queue: &dyn Queue) {
     let empty = queue.create_job(new_job("empty"), at(1)).await.unwrap().id;

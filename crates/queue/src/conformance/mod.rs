@@ -34,6 +34,7 @@ macro_rules! conformance_tests {
                 intents_are_idempotent_and_a_cancelled_job_runs_again
                 a_held_job_gives_no_claims
                 a_removed_job_is_gone_and_its_number_too
+                a_job_that_has_changed_since_it_was_seen_is_not_removed
                 finishing_times_are_set_once_and_cleared
                 a_change_wakes_who_waits
                 a_list_is_copied_and_read_back

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use skyhaul_model::{FileError, FileEvent, FileSeq, FileState, Illegal, JobId, Sealed, Trouble};
+use skyhaul_model::{FileError, FileEvent, FileSeq, FileState, Illegal, JobId, JobRecord, Sealed, Trouble};
 
 use super::job::{File, Job, Lease};
 use super::{MemoryQueue, State, slice};
@@ -152,6 +152,13 @@ impl WorkQueue for MemoryQueue {
         let windows = state.runnable(filter).flat_map(|job| &job.windows);
         let windows = windows.filter(|window| window.is_waiting()).map(|window| window.record.not_before);
         Ok(files.chain(windows).flatten().filter(|&at| at > state.clock).min())
+    }
+
+    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
+        self.change(|state| {
+            let is_unchanged = state.jobs.get(&seen.id).is_some_and(|job| job.record() == *seen);
+            Ok(is_unchanged && state.jobs.remove(&seen.id).is_some())
+        })
     }
 
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
