@@ -41,17 +41,13 @@ row() {
         --repeats "$repeats" --timeout 120 --json "$results/$name.json" --own-cmd "$(own "$@")"
 }
 
-# resume NAME WORKLOAD FLAGS...: kill -9 at half of the bytes, the same command again, and what was received in all.
+# resume NAME WORKLOAD FLAGS...: kill -9 at half of the bytes, the same command again, and what the client's host received.
 resume() {
     local name=$1 workload=$2
     shift 2
     wants "$name" || return 0
     echo "== $name: $workload over wan, killed at half and started again, skyhaul $*"
-    for run in $(seq "$repeats"); do
-        "$bench/peers.py" resume --workloads "$workload" --profiles wan --peers own --timeout 120 --repeats 1 \
-            --json "$results/$name.$run.json" --own-cmd "$(own "$@")"
-        "$skyhaul" --state-dir "$bench_tmp/out/cur.work/state" status 1 --json >"$results/$name.$run.status"
-    done
+    "$here/resume.py" "$bench" "$workload" "$repeats" "$(own "$@")" "$results/$name.json"
 }
 
 # over_tree NAME WORKLOAD COMMAND...: seconds that a command takes over all files of a workload, on all processors.
