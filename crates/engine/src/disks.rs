@@ -107,8 +107,9 @@ impl Engine {
     pub(crate) fn let_go_of_settled(&mut self) {
         for id in self.jobs.ids() {
             let over = self.jobs.get(id).is_some_and(|job| {
-                let out_of_work = Arc::strong_count(&job.root) == 1;
                 let is_over = job.record.is_settled() || job.record.intent == Intent::Cancelled;
+                // A look that has ended has let the root go, but its end is still to be heard of.
+                let out_of_work = Arc::strong_count(&job.root) == 1 && !self.jobs.is_root_in_use(id);
                 out_of_work && (is_over || job.record.hold.is_some() || job.removed)
             });
             if over {
@@ -144,7 +145,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::nowhere::{begin_files, job_of_list, listed, on_hanging_disk, see, settings};
+    use crate::nowhere::{begin_files, idle, job_of_list, listed, on_hanging_disk, see, settings, take};
     use crate::roots::HANGING;
 
     async fn hold_of(engine: &Engine, id: JobId) -> Option<String> {
@@ -225,6 +226,26 @@ mod tests {
             () = time_passes => {}
         }
         drop((held_up, go_on));
+    }
+
+    #[tokio::test]
+    async fn a_root_is_closed_when_the_last_look_at_it_has_been_heard_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut engine, queue) = idle(settings());
+        let id = listed(&engine, job_of_list("a", dir.path())).await;
+        take(&mut engine, id).await;
+        queue.set_intent(id, Intent::Cancelled, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        engine.jobs.refresh().await.unwrap();
+        engine.jobs.look_at_roots();
+        while Arc::strong_count(&engine.jobs.get(id).unwrap().root) > 1 {
+            tokio::task::yield_now().await;
+        }
+        engine.let_go_of_settled();
+        see(&mut engine).await;
+        engine.let_go_of_settled();
+        assert!(engine.jobs.get(id).is_none() && !engine.jobs.are_roots_idle(), "it is being closed");
+        see(&mut engine).await;
+        assert!(engine.jobs.are_roots_idle());
     }
 
     #[tokio::test]

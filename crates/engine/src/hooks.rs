@@ -4,6 +4,7 @@
 //! is killed between a job's end and its command never runs it.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use skyhaul_http::Fetch;
 use skyhaul_model::{JobId, JobRecord, JobState};
-use tokio::process::Command;
-use tokio::task::{JoinError, JoinSet};
+use tokio::process::{Child, Command};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::announce;
@@ -50,7 +51,8 @@ impl Hooks {
             tracing::info!(job = job.id.0, state = job.state().as_str(), "the job has come to its end");
             if let Some(line) = command_for(job) {
                 let (job, line) = (job.clone(), line.to_owned());
-                self.running.spawn(async move { run(&job, &line).await });
+                let id = job.id;
+                self.running.spawn(run(id, move || start(&job, &line)));
             }
             if let Some(url) = url_for(job) {
                 let (job, url, fetch) = (job.clone(), url.to_owned(), Arc::clone(&self.fetch));
@@ -95,16 +97,10 @@ fn has_ended(job: &JobRecord) -> bool {
     matches!(job.state(), JobState::Completed | JobState::Failed)
 }
 
-async fn run(job: &JobRecord, line: &str) {
-    let id = job.id.0;
-    let mut command = shell(line);
-    command.envs(variables(job)).stdin(Stdio::null()).kill_on_drop(true);
-    // Our stdout is for answers alone.
-    command.stdout(std::io::stderr()).stderr(std::io::stderr());
-    if Path::new(&job.query.out).is_dir() {
-        command.current_dir(&job.query.out);
-    }
-    let ended = async { command.spawn()?.wait().await };
+/// Has a command started and waits for its end. Where its folder is on a disk that hangs, its start does as well.
+async fn run(job: JobId, start: impl FnOnce() -> io::Result<Child> + Send + 'static) {
+    let id = job.0;
+    let ended = async { spawn_blocking(start).await??.wait().await };
     match tokio::time::timeout(LIMIT, ended).await {
         Ok(Ok(status)) if status.success() => {
             tracing::info!(job = id, "the command of --on-complete has run");
@@ -119,6 +115,18 @@ async fn run(job: &JobRecord, line: &str) {
             tracing::warn!(job = id, "the command of --on-complete was ended after {} s", LIMIT.as_secs());
         }
     }
+}
+
+/// Starts a job's command in its output folder. Blocking.
+fn start(job: &JobRecord, line: &str) -> io::Result<Child> {
+    let mut command = shell(line);
+    command.envs(variables(job)).stdin(Stdio::null()).kill_on_drop(true);
+    // Our stdout is for answers alone.
+    command.stdout(io::stderr()).stderr(io::stderr());
+    if Path::new(&job.query.out).is_dir() {
+        command.current_dir(&job.query.out);
+    }
+    command.spawn()
 }
 
 #[cfg(not(windows))]
@@ -213,6 +221,20 @@ mod tests {
         stop.cancel();
         tokio::time::timeout(Duration::from_secs(30), hooks.end(&stop)).await.unwrap();
         assert!(hooks.running.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_command_whose_folder_hangs_as_it_starts_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = ended(dir.path(), "echo >told").await;
+        let (go_on, hangs) = std::sync::mpsc::sync_channel::<()>(1);
+        // If it had the one thread that is there, nobody would let it go on.
+        let late = move || {
+            hangs.recv_timeout(Duration::from_secs(30)).map_err(io::Error::other)?;
+            start(&job, "echo >told")
+        };
+        tokio::join!(run(JobId(1), late), async { go_on.send(()).unwrap() });
+        assert!(dir.path().join("told").exists());
     }
 
     #[tokio::test]

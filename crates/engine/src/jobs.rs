@@ -320,6 +320,11 @@ impl Jobs {
         self.roots.next().await
     }
 
+    /// Whether a step is being made on a job's root.
+    pub(crate) fn is_root_in_use(&self, id: JobId) -> bool {
+        self.roots.are_at(id)
+    }
+
     /// Whether no step is being made on any root.
     pub(crate) fn are_roots_idle(&self) -> bool {
         self.roots.are_idle()

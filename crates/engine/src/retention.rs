@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use skyhaul_model::{Intent, JobId, JobRecord};
-use skyhaul_queue::ClaimFilter;
+use skyhaul_queue::{ClaimFilter, QueueError};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::drop_partials;
@@ -81,9 +81,13 @@ impl Engine {
 
     /// Forgets a job, unless somebody has told it to go on while its disk took its time.
     async fn forget(&self, id: JobId, age: Duration, now: Timestamp) -> Result<(), EngineError> {
+        let headers = match self.queue.secret_headers(id).await {
+            Err(QueueError::NoSuchJob(_)) => return Ok(()),
+            headers => headers?,
+        };
         let Some(job) = self.still_old(id, age, now).await? else { return Ok(()) };
         // Whoever tells it to go on at this moment is not to lose that.
-        if self.queue.remove_unchanged(&job).await? {
+        if self.queue.remove_unchanged(&job, &headers).await? {
             let out = job.query.out;
             tracing::info!(job = id.0, %out, "forgot a job that ended long ago (forget-after); its files stay");
         }

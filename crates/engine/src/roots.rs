@@ -68,7 +68,7 @@ impl Roots {
     /// Begins to look at a job's open root, unless somebody is at it already; what was told says why, if nothing else
     /// is found.
     pub(crate) fn look(&mut self, job: &JobRecord, root: &Arc<OutputRoot>, told: Option<FileError>) {
-        if !self.steps.contains_key(&job.id) {
+        if !self.are_at(job.id) {
             let (root, policy) = (Arc::clone(root), job.policy.clone());
             self.begin(job.id, job.key.clone(), move |disk| {
                 let found = disk.obstacle(&root, &policy);
@@ -103,6 +103,11 @@ impl Roots {
     /// Whether a step is being made for a job of this query.
     pub(crate) fn are_busy_with(&self, key: &JobKey) -> bool {
         self.steps.values().any(|step| step.key == *key)
+    }
+
+    /// Whether a step is being made for a job, or its end has not been heard of.
+    pub(crate) fn are_at(&self, job: JobId) -> bool {
+        self.steps.contains_key(&job)
     }
 
     /// Whether nothing is being done.

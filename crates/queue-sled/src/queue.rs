@@ -272,9 +272,9 @@ impl WorkQueue for SledQueue {
         self.owner.call(move |keeper| Ok(keeper.next_due(&filter))).await
     }
 
-    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
-        let seen = seen.clone();
-        self.owner.call(move |keeper| keeper.remove_unchanged(&seen)).await
+    async fn remove_unchanged(&self, seen: &JobRecord, headers: &[SecretHeader]) -> Result<bool> {
+        let (seen, headers) = (seen.clone(), headers.to_owned());
+        self.owner.call(move |keeper| keeper.remove_unchanged(&seen, &headers)).await
     }
 
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {

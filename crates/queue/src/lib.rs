@@ -217,9 +217,9 @@ pub trait WorkQueue: Send + Sync {
     /// Always later than the `now` of every claim so far: what had come due by then can be claimed already.
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>>;
 
-    /// Forgets a job as [`JobQueue::remove_job`] does if its record is still as it was `seen`, in one step: what
-    /// anybody has wanted of it since is not lost. Answers whether it was forgotten.
-    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool>;
+    /// Forgets a job as [`JobQueue::remove_job`] does if its record is still as it was `seen`, and its secret headers
+    /// are still these, in one step: what anybody has wanted of it since is not lost. Answers whether it was forgotten.
+    async fn remove_unchanged(&self, seen: &JobRecord, headers: &[SecretHeader]) -> Result<bool>;
 
     /// How long the job's list of checksums is, in bytes; none without one.
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>>;

@@ -105,7 +105,16 @@ pub(crate) async fn receive<T: Send + 'static>(
             Ok(Some(bytes)) => {
                 let came = bytes.len() as u64;
                 meter.add(came);
-                if let Some(outcome) = pump.take(bytes).await? {
+                if let Some(outcome) = pump.take(bytes) {
+                    break outcome;
+                }
+                // Who is told to stop gives the connection up, however long the disk needs.
+                let found = tokio::select! {
+                    biased;
+                    found = pump.flush_if_due() => found?,
+                    () = stop.cancelled() => Some(Outcome::Stopped),
+                };
+                if let Some(outcome) = found {
                     break outcome;
                 }
                 if watch.as_mut().is_some_and(|watch| watch.is_slow(waited, came, pump.room)) {
@@ -167,7 +176,7 @@ impl<'a> Pump<'a> {
     }
 
     /// Takes a piece; an outcome when there is no use in another.
-    async fn take(&mut self, mut bytes: Bytes) -> Result<Option<Outcome>, Blow> {
+    fn take(&mut self, mut bytes: Bytes) -> Option<Outcome> {
         let mut overran = None;
         if let Some(room) = &mut self.room {
             if bytes.len() as u64 > *room {
@@ -178,10 +187,7 @@ impl<'a> Pump<'a> {
         }
         self.batch_bytes += bytes.len() as u64;
         self.batch.push(bytes);
-        if overran.is_some() {
-            return Ok(overran);
-        }
-        if self.is_due() { self.flush().await } else { Ok(None) }
+        overran
     }
 
     /// Whether the batch is to be written.
@@ -193,8 +199,11 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Waits for the batch before and sends this one off.
-    async fn flush(&mut self) -> Result<Option<Outcome>, Blow> {
+    /// Waits for the batch before and sends this one off, if it is time. Nothing is lost where it is not waited for.
+    async fn flush_if_due(&mut self) -> Result<Option<Outcome>, Blow> {
+        if !self.is_due() {
+            return Ok(None);
+        }
         let Wrote { pen, found } = self.pen().await?;
         if found.is_some() {
             self.writing = Writing::Idle(pen);
@@ -235,10 +244,14 @@ impl<'a> Pump<'a> {
     }
 
     async fn pen(&mut self) -> Result<Wrote, Blow> {
-        match std::mem::replace(&mut self.writing, Writing::Gone) {
-            Writing::Idle(pen) => Ok(Wrote { pen, found: None }),
-            Writing::Busy(task) => task.await.map_err(|_| aborted())?,
-            Writing::Gone => Err(aborted()),
+        let ended = match &mut self.writing {
+            Writing::Busy(task) => Some(task.await),
+            Writing::Idle(_) | Writing::Gone => None,
+        };
+        match (std::mem::replace(&mut self.writing, Writing::Gone), ended) {
+            (_, Some(ended)) => ended.map_err(|_| aborted())?,
+            (Writing::Idle(pen), None) => Ok(Wrote { pen, found: None }),
+            (_, None) => Err(aborted()),
         }
     }
 }
@@ -278,4 +291,60 @@ fn refused(writer: &Writer, error: &io::Error) -> Outcome {
 /// The failure of a blocking task that ended without a result: the process is going down.
 pub(crate) fn aborted() -> Blow {
     Blow::new(ErrorKind::Disk, "the writing of a file was broken off", Backoff::Transient)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use async_trait::async_trait;
+    use skyhaul_http::BodySource;
+    use skyhaul_model::VerifyLevel;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::checks::Checks;
+    use crate::tests::Bench;
+
+    /// Gives batches, then nothing more.
+    struct Batches {
+        left: usize,
+        _connection: oneshot::Sender<()>,
+    }
+
+    #[async_trait]
+    impl BodySource for Batches {
+        async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+            if self.left == 0 {
+                std::future::pending::<()>().await;
+            }
+            self.left -= 1;
+            Ok(Some(vec![7; BATCH_BYTES as usize].into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_told_to_stop_gives_the_connection_up_before_a_disk_that_hangs_answers() {
+        let bench = Bench::new("a.dat", b"");
+        let store = bench.store();
+        let (go_on, hangs) = sync_channel::<()>(1);
+        let begin = move || {
+            hangs.recv_timeout(Duration::from_secs(30)).map_err(|_| aborted())?;
+            Ok(Writer { store, checks: Checks::new("", VerifyLevel::Length, []) })
+        };
+        let (connection, given_up) = oneshot::channel();
+        let body = Body::new(Batches { left: 2, _connection: connection });
+        let hands = Hands::default();
+        let stream = Stream { body, room: None, watch: None, hands: &hands };
+        let (meter, stop) = (Meter::default(), CancellationToken::new());
+        let conclude =
+            |ended: Received| (matches!(ended.outcome, Outcome::Stopped), ended.writer.checks.length());
+        let hang_up = async {
+            stop.cancel();
+            assert!(given_up.await.is_err());
+            go_on.send(()).unwrap();
+        };
+        let (ended, ()) = tokio::join!(receive(stream, begin, &meter, &stop, conclude), hang_up);
+        assert_eq!(ended.map_err(|blow| blow.error), Ok((true, 2 * BATCH_BYTES)), "nothing is lost by it");
+    }
 }

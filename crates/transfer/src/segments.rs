@@ -95,9 +95,23 @@ pub(crate) async fn receive<T: Send + 'static>(
     let halt = split.asker.stop.child_token();
     let mine = halt.clone();
     let begin = move || begin().map(|writer| spread(writer, total, mine));
-    let (target, wake) = match spawn_blocking(begin).await.map_err(|_| aborted())?? {
+    let mut beginning = spawn_blocking(begin);
+    let (begun, first) = tokio::select! {
+        biased;
+        begun = &mut beginning => (begun, Some(first)),
+        () = halt.cancelled() => {
+            // The connection is given up, however long the disk needs.
+            drop(first);
+            (beginning.await, None)
+        }
+    };
+    let (target, wake) = match begun.map_err(|_| aborted())?? {
         Ok(spread) => spread,
         Err((writer, blow)) => return end(*writer, Outcome::Failed(blow), split.meter, conclude).await,
+    };
+    let Some(first) = first else {
+        let (writer, _) = wake.end().await?;
+        return end(writer, Outcome::Stopped, split.meter, conclude).await;
     };
     let common = Common {
         asker: split.asker,
@@ -282,13 +296,69 @@ impl Fleet<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::sync::mpsc::sync_channel;
 
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use skyhaul_http::{BodySource, Fetch, FetchError, Request, Response};
     use skyhaul_model::VerifyLevel;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::checks::Checks;
     use crate::store::{Pause, Store};
     use crate::tests::Bench;
+
+    /// A network of which nothing comes, and a connection to it.
+    struct Silent;
+    struct Connection {
+        _open: oneshot::Sender<()>,
+    }
+
+    #[async_trait]
+    impl Fetch for Silent {
+        async fn fetch(&self, _: Request) -> Result<Response, FetchError> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl BodySource for Connection {
+        async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_connection_is_given_up_before_a_disk_that_hangs_answers() {
+        let bench = Bench::new("a.dat", b"");
+        let mut store = bench.store();
+        store.append(&[7; 100]).unwrap();
+        store.pause(Pause::Stopped).unwrap();
+        let version = bench.held().unwrap();
+        let store = Store::go_on(bench.parts(), version.meta(&bench.assignment)).unwrap();
+        let (go_on, hangs) = sync_channel::<()>(1);
+        let begin = move || {
+            hangs.recv_timeout(Duration::from_secs(30)).map_err(|_| aborted())?;
+            Ok(Writer { store, checks: Checks::new("", VerifyLevel::Length, []) })
+        };
+        let (open, given_up) = oneshot::channel();
+        let body = Body::new(Connection { _open: open });
+        let first = First { body, from: 100, end: 1 << 20, pace: Pace::Unknown, parts: Parts::Given };
+        let (meter, stop) = (Meter::default(), CancellationToken::new());
+        let asker = Asker::new(&Silent, &bench.assignment, &stop).unwrap();
+        let split = Split { asker: &asker, assignment: &bench.assignment, meter: &meter, version: &version };
+        let conclude = |ended: Received| {
+            (matches!(ended.outcome, Outcome::Stopped), ended.writer.store.pause(Pause::Stopped).unwrap())
+        };
+        let hang_up = async {
+            stop.cancel();
+            assert!(given_up.await.is_err());
+            go_on.send(()).unwrap();
+        };
+        let (ended, ()) = tokio::join!(receive(&split, first, begin, conclude), hang_up);
+        assert_eq!(ended.map_err(|blow| blow.error), Ok((true, 100)), "what was held is kept");
+    }
 
     #[test]
     fn a_part_that_has_become_shorter_is_not_filled_up_and_its_rest_is_given_back() {

@@ -204,8 +204,8 @@ impl WorkQueue for Through {
     async fn next_due(&self, filter: &ClaimFilter) -> Result<Option<Timestamp>> {
         self.queue.next_due(filter).await
     }
-    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
-        self.queue.remove_unchanged(seen).await
+    async fn remove_unchanged(&self, seen: &JobRecord, headers: &[SecretHeader]) -> Result<bool> {
+        self.queue.remove_unchanged(seen, headers).await
     }
     async fn checksums_len(&self, id: JobId) -> Result<Option<u64>> {
         self.queue.checksums_len(id).await

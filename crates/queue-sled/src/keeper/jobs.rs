@@ -131,8 +131,9 @@ impl Keeper {
     }
 
     /// Forgets the job unless it has changed since it was seen so.
-    pub(crate) fn remove_unchanged(&mut self, seen: &JobRecord) -> Result<bool> {
-        let is_unchanged = self.jobs.get(&seen.id).is_some_and(|job| job.snapshot().record() == *seen);
+    pub(crate) fn remove_unchanged(&mut self, seen: &JobRecord, headers: &[SecretHeader]) -> Result<bool> {
+        let is_seen = self.jobs.get(&seen.id).is_some_and(|job| job.snapshot().record() == *seen);
+        let is_unchanged = is_seen && self.secret_headers(seen.id)? == headers;
         if is_unchanged {
             self.remove_job(seen.id)?;
         }

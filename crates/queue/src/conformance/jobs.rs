@@ -143,20 +143,25 @@ pub async fn a_job_that_has_changed_since_it_was_seen_is_not_removed(queue: &dyn
     queue.fail(vec![super::fixture::failed(lost, crate::AttemptEnd::GiveUp)], at(1)).await.unwrap();
     let seen = job(queue, id).await;
     queue.set_intent(id, Intent::Paused, at(2)).await.unwrap();
-    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "paused");
+    assert!(!queue.remove_unchanged(&seen, &[]).await.unwrap(), "paused");
     queue.set_intent(id, Intent::Run, at(2)).await.unwrap();
     queue.requeue_failed(id).await.unwrap();
-    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "tried again");
+    assert!(!queue.remove_unchanged(&seen, &[]).await.unwrap(), "tried again");
     let seen = job(queue, id).await;
     queue.relist(id, None, Recheck::Done).await.unwrap();
-    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "listed again");
+    assert!(!queue.remove_unchanged(&seen, &[]).await.unwrap(), "listed again");
     let seen = job(queue, id).await;
     let update = JobUpdate { priority: Some(9), ..JobUpdate::default() };
     queue.update_job(id, update).await.unwrap();
-    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "ranked anew");
+    assert!(!queue.remove_unchanged(&seen, &[]).await.unwrap(), "ranked anew");
     let seen = job(queue, id).await;
-    assert!(queue.remove_unchanged(&seen).await.unwrap());
-    assert!(!queue.remove_unchanged(&seen).await.unwrap(), "it is gone already");
+    let headers = [SecretHeader { name: "authorization".to_owned(), value: "new".to_owned() }];
+    let again = NewJob { headers: headers.to_vec(), priority: seen.priority, ..new_job("a") };
+    queue.create_job(again, at(3)).await.unwrap();
+    assert_eq!(job(queue, id).await, seen, "nothing but its headers has changed");
+    assert!(!queue.remove_unchanged(&seen, &[]).await.unwrap(), "headers of its own");
+    assert!(queue.remove_unchanged(&seen, &headers).await.unwrap());
+    assert!(!queue.remove_unchanged(&seen, &headers).await.unwrap(), "it is gone already");
     assert_eq!(queue.job(id).await.unwrap(), None);
 }
 

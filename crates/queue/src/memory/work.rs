@@ -10,7 +10,7 @@ use super::job::{File, Job, Lease};
 use super::{MemoryQueue, State, slice};
 use crate::{
     AttemptEnd, Claim, ClaimFilter, ClaimRequest, FailedAttempt, FilePage, FileQuery, FileRef, LeaseOwner,
-    QueueError, Received, Result, WorkQueue,
+    QueueError, Received, Result, SecretHeader, WorkQueue,
 };
 
 #[async_trait]
@@ -154,9 +154,10 @@ impl WorkQueue for MemoryQueue {
         Ok(files.chain(windows).flatten().filter(|&at| at > state.clock).min())
     }
 
-    async fn remove_unchanged(&self, seen: &JobRecord) -> Result<bool> {
+    async fn remove_unchanged(&self, seen: &JobRecord, headers: &[SecretHeader]) -> Result<bool> {
         self.change(|state| {
-            let is_unchanged = state.jobs.get(&seen.id).is_some_and(|job| job.record() == *seen);
+            let is_as_seen = |job: &Job| job.record() == *seen && job.headers == headers;
+            let is_unchanged = state.jobs.get(&seen.id).is_some_and(is_as_seen);
             Ok(is_unchanged && state.jobs.remove(&seen.id).is_some())
         })
     }

@@ -107,7 +107,13 @@ async fn receive(common: &Common<'_>, lane: Lane, mut body: Body, end: u64, spoo
         common.meter.add(own);
         common.meter.add_surplus(came - own);
         bytes.truncate(usize::try_from(own).unwrap_or(usize::MAX));
-        if let Err(blow) = spool.push(bytes).await {
+        // Who is told to stop gives the connection up, however long the disk needs.
+        let pushed = tokio::select! {
+            biased;
+            pushed = spool.push(bytes) => pushed,
+            () = common.halt.cancelled() => return Left::Stopped,
+        };
+        if let Err(blow) = pushed {
             return Left::Disk(blow);
         }
         if own < came {

@@ -82,7 +82,7 @@ impl Spool {
         Self { target, at, batch: Vec::new(), bytes: 0, flushed: Instant::now(), writing: None }
     }
 
-    /// Takes the lane's next bytes.
+    /// Takes the lane's next bytes; it has them also where it is not waited for.
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Blow> {
         self.bytes += bytes.len() as u64;
         self.batch.push(bytes);
@@ -109,9 +109,33 @@ impl Spool {
     }
 
     async fn written(&mut self) -> Result<(), Blow> {
-        match self.writing.take() {
-            Some(writing) => writing.await.map_err(|_| aborted())?,
-            None => Ok(()),
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let written = writing.await;
+        self.writing = None;
+        written.map_err(|_| aborted())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_lane_no_longer_waits_for_is_written_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("part");
+        let target = Arc::new(Target::new(File::create(&path).unwrap(), path.clone(), Extents::default()));
+        let mut spool = Spool::new(&target, 0);
+        let batches = [1_u8, 2, 3].map(|value| Bytes::from(vec![value; BATCH_BYTES as usize]));
+        for batch in &batches {
+            tokio::select! {
+                biased;
+                pushed = spool.push(batch.clone()) => pushed.unwrap(),
+                () = std::future::ready(()) => {}
+            }
         }
+        spool.finish().await.unwrap();
+        assert_eq!(target.extent(), (3 * BATCH_BYTES, 3 * BATCH_BYTES));
+        assert!(std::fs::read(&path).unwrap() == batches.concat());
     }
 }
