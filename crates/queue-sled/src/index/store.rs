@@ -5,8 +5,11 @@
 //! are removed before it opens; a panic of its is an error; after a clean close every file is synced by us
 //! before the state file says so; and after anything else the index counts only within the same boot.
 
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use skyhaul_model::JobId;
 use skyhaul_queue::{QueueError, Result};
@@ -19,6 +22,13 @@ const FLUSH_EVERY_MS: u64 = 500;
 
 /// Deletions between two flushes.
 const CLEAR_ROWS: usize = 256;
+
+/// The file that sled locks as long as it is open.
+const LOCKED: &str = "db";
+
+/// How long its lock is waited for after a close: two seconds, where a thread takes its time.
+const LET_GO_TRIES: u32 = 2_000;
+const LET_GO_PAUSE: Duration = Duration::from_millis(1);
 
 const STATE_VERSION: &str = "skyhaul-index 2";
 
@@ -124,7 +134,19 @@ pub(super) fn close_sled(db: sled::Db, path: &Path) -> Result<()> {
     }));
     let panicked = || QueueError::Damaged { path: path.to_owned(), what: "it cannot be closed".to_owned() };
     flushed.map_err(|_| panicked())?.map_err(|error| sled_error("cannot write", path, error))?;
+    wait_until_let_go(&path.join(LOCKED));
     disk::settle_tree(path)
+}
+
+/// sled's own threads may hold its lock for a moment longer: who opens it next would be refused.
+fn wait_until_let_go(locked: &Path) {
+    for _ in 0..LET_GO_TRIES {
+        let Ok(file) = File::open(locked) else { return };
+        if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return;
+        }
+        thread::sleep(LET_GO_PAUSE);
+    }
 }
 
 /// Removes a job's rows of one table.
@@ -150,5 +172,32 @@ pub(super) fn sled_error(action: &'static str, path: &Path, error: sled::Error) 
     match error {
         sled::Error::Io(source) => QueueError::Io { action, path: path.to_owned(), source },
         other => QueueError::Damaged { path: path.to_owned(), what: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// Regression: an index that was closed could not be opened again at once, since a thread of sled's still had it.
+    #[test]
+    fn a_close_waits_for_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let locked = dir.path().join(LOCKED);
+        let file = File::create(&locked).unwrap();
+        file.lock().unwrap();
+        let is_free = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                wait_until_let_go(&locked);
+                is_free.load(Ordering::SeqCst)
+            });
+            is_free.store(true, Ordering::SeqCst);
+            drop(file);
+            assert!(waits.join().unwrap());
+        });
+        wait_until_let_go(&dir.path().join("nothing here"));
     }
 }
