@@ -145,7 +145,7 @@ fn wait_until_let_go(locked: &Path) {
         if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return;
         }
-        thread::sleep(LET_GO_PAUSE);
+        thread::park_timeout(LET_GO_PAUSE);
     }
 }
 
