@@ -3,9 +3,10 @@
 //! Memory stays flat whatever the length: lines pass through, from a thread that reads to one that writes, and duplicates are found by an external
 //! sort of path hashes. Nothing is kept over a crash; the job exists only once the queue has the result.
 
-use std::fs::File;
+mod slices;
+
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::mem;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -13,24 +14,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
 use sha2::{Digest, Sha256};
-use skyhaul_model::{ErrorKind, FileError, FileSpec, NewWindow, WindowTarget};
+use skyhaul_model::{ErrorKind, FileError, FileSpec, NewWindow};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
+use self::slices::{Slices, read_slices};
 use crate::naming::{Lines, shorten};
-use crate::slice::{Before, Check, slice_files};
 use crate::sorter::{Entry, Merged, Sorter};
 use crate::{hex, manifest};
 
 /// The longest line that can be a URL with a path; what is longer is a failed file.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
-
-/// Files in one window of a list. Each window costs a sync, and a list of a million lines has some sixty.
-const WINDOW_FILES: u64 = 16_384;
-
-/// Bytes of URLs and paths in one window, so that it is some megabytes while it is taken in, however long its lines: on
-/// disk they tell only what differs. Lines of usual length reach the number of files first.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 
 /// Files that go from who reads a list to who writes it at once, and how often before the reader waits.
 const BATCH_FILES: usize = 1_024;
@@ -61,7 +55,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// The slices, see [`slice_files`]; the file goes when this value goes.
+    /// The slices, see [`crate::slice_files`]; the file goes when this value goes.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
@@ -238,7 +232,7 @@ impl Draft {
             let path = u128::from(high.hash_one(path)) << 64 | u128::from(low.hash_one(path));
             // No server hears of what follows '#': it makes no other URL.
             let asked = file.url.split('#').next();
-            self.sorter.push(Entry { path, index: self.slices.files, url: url.hash_one(asked) })?;
+            self.sorter.push(Entry { path, index: self.slices.files(), url: url.hash_one(asked) })?;
         }
         self.slices.write(file)
     }
@@ -299,93 +293,6 @@ fn path_taken(mut file: FileSpec) -> FileSpec {
     file
 }
 
-/// The final list and the windows that cut it.
-struct Slices {
-    file: BufWriter<NamedTempFile>,
-    windows: Vec<NewWindow>,
-    /// What the next line is told against, and where it is put together.
-    before: Before,
-    line: Vec<u8>,
-    check: Check,
-    begun_at: u64,
-    written: u64,
-    /// Bytes of URLs and paths since the last cut.
-    plain_bytes: usize,
-    first_file: u64,
-    files: u64,
-}
-
-impl Slices {
-    fn new(file: NamedTempFile) -> Self {
-        Self {
-            file: BufWriter::new(file),
-            windows: Vec::new(),
-            before: Before::default(),
-            line: Vec::new(),
-            check: Check::default(),
-            begun_at: 0,
-            written: 0,
-            plain_bytes: 0,
-            first_file: 1,
-            files: 0,
-        }
-    }
-
-    fn write(&mut self, file: &FileSpec) -> io::Result<()> {
-        self.line.clear();
-        self.before.put(&mut self.line, file)?;
-        self.check.add(&self.line);
-        self.file.write_all(&self.line)?;
-        self.written += self.line.len() as u64;
-        self.files += 1;
-        self.plain_bytes += file.url.len() + file.path.as_ref().map_or(0, |path| path.as_str().len());
-        if self.files - (self.first_file - 1) == WINDOW_FILES || self.plain_bytes >= WINDOW_BYTES {
-            self.cut()?;
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self) -> io::Result<()> {
-        let check = mem::take(&mut self.check).line();
-        if self.written > self.begun_at {
-            self.file.write_all(check.as_bytes())?;
-            self.written += check.len() as u64;
-            let (offset, length) = (self.begun_at, self.written - self.begun_at);
-            let target = WindowTarget::Slice { offset, length, first_line: self.first_file };
-            self.windows.push(NewWindow { target });
-        }
-        self.before = Before::default();
-        self.begun_at = self.written;
-        self.plain_bytes = 0;
-        self.first_file = self.files + 1;
-        Ok(())
-    }
-
-    fn finish(mut self) -> io::Result<(NamedTempFile, Vec<NewWindow>, u64)> {
-        self.cut()?;
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok((file, self.windows, self.files))
-    }
-}
-
-/// The files of each window of a list, in order.
-fn read_slices(
-    list: File,
-    windows: &[NewWindow],
-) -> io::Result<impl Iterator<Item = io::Result<Vec<FileSpec>>>> {
-    let mut list = BufReader::new(list);
-    list.rewind()?;
-    let lengths = windows.iter().map(|window| match window.target {
-        WindowTarget::Slice { length, .. } => length,
-        WindowTarget::Listing { .. } => 0,
-    });
-    Ok(lengths.map(move |length| {
-        let mut lines = Vec::new();
-        list.by_ref().take(length).read_to_end(&mut lines)?;
-        slice_files(&lines).map_err(io::Error::other)
-    }))
-}
-
 /// A reader that hashes what passes.
 struct Digested<'a> {
     inner: &'a mut dyn BufRead,
@@ -406,6 +313,9 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use skyhaul_model::WindowTarget;
+
+    use super::slices::WINDOW_BYTES;
     use super::*;
 
     fn intake(text: &[u8], form: &ListForm) -> (Intake, Vec<FileSpec>) {
