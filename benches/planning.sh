@@ -12,7 +12,7 @@ trap 'kill $engine $replica 2>/dev/null || true; wait; rm -rf "$folder"' EXIT
 
 "$bin/skyhaul-replica" --stall 0 >"$folder/replica" &
 replica=$!
-until [ -s "$folder/replica" ]; do sleep 0.1; done
+until [ -s "$folder/replica" ]; do kill -0 $replica; sleep 0.1; done
 # Another name than the one in its listings: the archive's interface and its files are on two hosts.
 api=$(sed 's/127\.0\.0\.1/localhost/;1q' "$folder/replica")
 
@@ -34,7 +34,7 @@ state=planned
 export SKYHAUL_STATE_DIR=$folder/$state
 "$skyhaul" engine run >"$folder/log" 2>&1 &
 engine=$!
-until "$skyhaul" engine status >/dev/null 2>&1; do sleep 0.1; done
+until "$skyhaul" engine status >/dev/null 2>&1; do kill -0 $engine; sleep 0.1; done
 begun=$EPOCHREALTIME
 "$skyhaul" submit THEMIS_ASI_RAW --start $((2020 - years)) --end 2019 --out "$folder/out" >/dev/null
 until "$skyhaul" status 1 --json >"$folder/status"; windows=$(number windows listed 1); [ "${windows:-0}" -gt 0 ] &&

@@ -38,7 +38,7 @@ impl<'a> Tree<'a> {
         let known = self.prefix.as_ref().map_or("", |tree| tree.origin);
         let parts = split_known(url, known)?;
         let tree = self.prefix.as_ref().map_err(Clone::clone)?;
-        if !parts.host().eq_ignore_ascii_case(tree.host()) {
+        if !parts.server().eq_ignore_ascii_case(tree.server()) {
             let message =
                 format!("the listing names {url}, which is not on the dataset's host {}", tree.host());
             return Err(FileError::new(ErrorKind::Path, message));
@@ -84,7 +84,7 @@ impl<'a> Lines<'a> {
     }
 
     fn path(&self, parts: Parts<'_>) -> Result<RelPath, PathError> {
-        let base = self.base.filter(|base| base.host().eq_ignore_ascii_case(parts.host()));
+        let base = self.base.filter(|base| base.server().eq_ignore_ascii_case(parts.server()));
         match base.and_then(|base| strip_folder(parts.path, base.path)) {
             Some(below) => RelPath::from_url_path(below),
             None => RelPath::from_url_path(parts.path)?.below(&self.folder),
@@ -113,6 +113,14 @@ impl<'a> Parts<'a> {
     /// `host` or `host:port`, without user and password.
     fn host(self) -> &'a str {
         self.origin.rsplit(['/', '@']).next().unwrap_or_default()
+    }
+
+    /// The host, with its port unless that is the scheme's own (RFC 9110 sections 4.2.1 and 4.2.2).
+    fn server(self) -> &'a str {
+        let is_secure =
+            self.origin.get(.."https:".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        let host = self.host();
+        host.strip_suffix(if is_secure { ":443" } else { ":80" }).unwrap_or(host)
     }
 }
 
@@ -204,6 +212,12 @@ mod tests {
             ("http://h.example:81/data/a/b", base, Ok("a/b")),
             ("http://h.example:81/database/b", base, Ok("h.example_81/database/b")),
             ("http://h.example/data/a", base, Ok("h.example/data/a")),
+            ("http://h.example/data/a", Some("http://h.example:80/data/"), Ok("a")),
+            ("http://h.example:80/data/a", Some("http://H.example/data/"), Ok("a")),
+            ("http://h.example:80/a", Some("http://h.example/data/"), Ok("h.example_80/a")),
+            ("https://h.example:443/data/a", Some("HTTPS://h.example/data/"), Ok("a")),
+            ("http://h.example:443/data/a", Some("http://h.example/data/"), Ok("h.example_443/data/a")),
+            ("http://[::80]/data/a", Some("http://[::80]:80/data/"), Ok("a")),
             ("http://H.example/a?b=/c", None, Ok("h.example/a")),
             ("http://u:p@h.example/a", None, Ok("h.example/a")),
             ("http://[::1]:8080/a", None, Ok("__1_8080/a")),

@@ -73,18 +73,18 @@ impl OutputRoot {
         if let Some(tree) = known.upgrade() {
             return Ok(Self { tree });
         }
-        let lock = take_lock(&path)?;
-        let names = names_in(&path.join(OURS), &lock);
-        let tree = Arc::new(Tree {
-            path,
-            lock,
-            names,
-            lengths: Lengths::default(),
-            trust: Trust::default(),
-            hands: Hands::default(),
-        });
-        *known = Arc::downgrade(&tree);
-        Ok(Self { tree })
+        match Tree::take(&path) {
+            Ok(tree) => {
+                let tree = Arc::new(tree);
+                *known = Arc::downgrade(&tree);
+                Ok(Self { tree })
+            }
+            Err(error) => {
+                drop(known);
+                forget(&path, &hold);
+                Err(error)
+            }
+        }
     }
 
     /// The output root's real path.
@@ -181,6 +181,21 @@ impl OutputRoot {
 
     fn ours(&self) -> PathBuf {
         self.path().join(OURS)
+    }
+}
+
+impl Tree {
+    /// Takes hold of the tree at a real path.
+    fn take(path: &Path) -> Result<Self, FileError> {
+        let lock = take_lock(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            names: names_in(&path.join(OURS), &lock),
+            lock,
+            lengths: Lengths::default(),
+            trust: Trust::default(),
+            hands: Hands::default(),
+        })
     }
 }
 
@@ -378,6 +393,10 @@ mod tests {
         let error = OutputRoot::open(dir.path()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Disk);
         assert!(error.message.contains("is being written by another skyhaul"), "{}", error.message);
+        assert!(
+            !lock(&HELD).contains_key(&dir.path().canonicalize().unwrap()),
+            "a refused tree is remembered"
+        );
         drop(other);
         OutputRoot::open(dir.path()).unwrap().close();
     }
